@@ -1,0 +1,122 @@
+// Every message between an agent (or a route reader, or the CLI's probe requests) and the collector,
+// as values. schemas/ turns them into bytes and back; base/runtime carries the bytes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/fleet.h"
+#include "base/plan.h"
+#include "base/report.h"
+#include "base/route_table.h"
+
+namespace linkpilot {
+
+inline constexpr std::uint16_t kSchemaVersion = 1;
+inline constexpr std::size_t kMessageBytesMax = std::size_t{8} << 20;
+inline constexpr std::size_t kTableBytesMax = std::size_t{4} << 20;
+
+// --- from the agent ---
+
+enum class ClientKind : std::uint8_t { unspecified, agent, route_reader };
+
+// First message of a connection. Who it is follows from the CURVE key; what is said here must agree.
+struct Hello {
+  ClientKind kind = ClientKind::unspecified;
+  Node self;                    // id is ignored: the collector assigns it
+  std::uint64_t report_epoch = 0;
+  std::uint64_t run_id = 0;     // random per process: two runs with one key are told apart
+  std::string software;         // "linkpilot-agent 0.1.0"
+  TableVersion loaded;          // the table in use
+  std::uint64_t plan_version = 0;
+  friend bool operator==(const Hello&, const Hello&) = default;
+};
+
+struct TableAck {
+  TableVersion version;   // the one judged
+  bool accepted = false;
+  std::string reason;     // when not accepted
+  TableVersion in_use;    // what is served now
+  UnixNanos loaded;
+  friend bool operator==(const TableAck&, const TableAck&) = default;
+};
+
+struct PlanAck {
+  std::uint64_t version = 0;
+  std::uint32_t sessions = 0;
+  std::uint32_t capped = 0;  // sessions slowed or refused by the agent's own ceilings
+  std::string reason;
+  friend bool operator==(const PlanAck&, const PlanAck&) = default;
+};
+
+struct Ping {
+  std::uint64_t nonce = 0;
+  UnixNanos sent;
+  friend bool operator==(const Ping&, const Ping&) = default;
+};
+
+// The answer to a ProbeRequest: one sample over the whole burst.
+struct ProbeResult {
+  std::uint64_t request = 0;
+  std::string error;  // empty: `sample` holds
+  LinkSample sample;
+  friend bool operator==(const ProbeResult&, const ProbeResult&) = default;
+};
+
+using AgentMessage = std::variant<Hello, Report, Alarm, TableAck, PlanAck, Ping, ProbeResult>;
+
+// --- from the collector ---
+
+struct Welcome {
+  NodeId id;
+  std::string name;
+  std::string collector;  // software and version
+  UnixNanos time;
+  std::uint64_t acked_sequence = 0;  // of the Hello's report_epoch
+  friend bool operator==(const Welcome&, const Welcome&) = default;
+};
+
+// Everything up to and including `sequence` of `epoch` is durable.
+struct ReportAck {
+  ReportId up_to;
+  friend bool operator==(const ReportAck&, const ReportAck&) = default;
+};
+
+// A signed table. The signature is Ed25519 over exactly the octets of `body`, which is a whole
+// schemas/route_file.h image, version and node included.
+struct SignedTable {
+  NodeId node;
+  TableVersion version;
+  std::vector<std::uint8_t> signer;     // 32 octets: which public key
+  std::vector<std::uint8_t> signature;  // 64 octets
+  std::vector<std::uint8_t> body;
+  StageTimes stages;
+  friend bool operator==(const SignedTable&, const SignedTable&) = default;
+};
+
+struct Pong {
+  std::uint64_t nonce = 0;
+  UnixNanos received;
+  friend bool operator==(const Pong&, const Pong&) = default;
+};
+
+// Probe this link now, at this rate, and answer with a ProbeResult. Bounded by the agent's ceilings.
+struct ProbeRequest {
+  std::uint64_t request = 0;
+  LinkId link;
+  std::uint32_t count = 0;
+  Duration interval{};
+  friend bool operator==(const ProbeRequest&, const ProbeRequest&) = default;
+};
+
+struct Refused {
+  std::string reason;  // e.g. "another agent holds this key"
+  friend bool operator==(const Refused&, const Refused&) = default;
+};
+
+using CollectorMessage =
+    std::variant<Welcome, ReportAck, Plan, SignedTable, Pong, ProbeRequest, Refused>;
+
+}  // namespace linkpilot

@@ -1,0 +1,29 @@
+// What every daemon does the same way: signals, readiness, watchdog.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+namespace linkpilot {
+
+// Sends "READY=1", "RELOADING=1", "WATCHDOG=1", "STATUS=..." to the service manager; without one
+// ($NOTIFY_SOCKET unset) it does nothing. sd_notify(3).
+void notify_service_manager(std::string_view state);
+
+// SIGINT/SIGTERM -> stop (once; a second one ends the process), SIGHUP -> reload. Lives as long as the
+// returned object.
+class SignalWatch {
+ public:
+  SignalWatch(asio::io_context& loop, std::function<void()> stop, std::function<void()> reload);
+  ~SignalWatch();
+  SignalWatch(const SignalWatch&) = delete;
+  SignalWatch& operator=(const SignalWatch&) = delete;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace linkpilot
