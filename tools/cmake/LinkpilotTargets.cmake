@@ -1,4 +1,4 @@
-# The two helper functions of the build, and the flags every target of ours shares. Flags travel only
+# The helper functions of the build, and the flags every target of ours shares. Flags travel only
 # through these INTERFACE targets; a folder's CMakeLists.txt names its files and what it links.
 
 add_library(lp_warnings INTERFACE)
@@ -32,4 +32,22 @@ function(lp_test name)
   target_link_libraries(${name} PRIVATE ${ARG_LINK} lp_sanitizers lp_warnings GTest::gmock GTest::gtest_main)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT 300)
+endfunction()
+
+# lp_fuzz_target(NAME SOURCES body.cc [LINK dep...])
+# One body, two programs: with LINKPILOT_FUZZ a libFuzzer binary NAME; without it NAME_replay, a ctest
+# that runs the body over the kept corpus in tests/fuzz/corpus/NAME, so that g++ builds see it too.
+function(lp_fuzz_target name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  if(LINKPILOT_FUZZ)
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    add_executable(${name}_replay ${ARG_SOURCES} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+    add_test(NAME ${name}_replay COMMAND ${name}_replay ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+    set_tests_properties(${name}_replay PROPERTIES LABELS fuzz TIMEOUT 120)
+    set(name ${name}_replay)
+  endif()
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} lp_sanitizers lp_warnings)
 endfunction()
