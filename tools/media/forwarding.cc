@@ -1,5 +1,7 @@
 #include "tools/media/forwarding.h"
 
+#include <algorithm>
+
 namespace linkpilot::media {
 
 std::string_view to_string(Fate fate) {
@@ -43,18 +45,16 @@ Action advance(const Datagram& arrived, NodeId self) {
   return action;
 }
 
-Action turn(const Datagram& advanced, std::span<const Alternate> candidates) {
+std::size_t hops_left(const Datagram& advanced) { return advanced.hop_budget + std::size_t{1}; }
+
+Action turn(const Datagram& advanced, std::span<const NodeId> path) {
   Action action{Fate::dropped_no_alternate, advanced};
-  for (const Alternate& candidate : candidates) {
-    if (!candidate.loop_free || candidate.first_hop_dead) continue;
-    // The hop about to be made is already paid for; every further one needs its own.
-    if (candidate.path_length == 0 || candidate.path_length > advanced.hop_budget + 1U) continue;
-    action.datagram.path = candidate.path;
-    action.datagram.path_length = candidate.path_length;
-    action.datagram.index = 0;
-    action.fate = Fate::turned_aside;
-    return action;
-  }
+  if (path.empty() || path.size() > std::min(hops_left(advanced), kPathLengthMax)) return action;
+  action.datagram.path = {};
+  std::copy(path.begin(), path.end(), action.datagram.path.begin());
+  action.datagram.path_length = static_cast<std::uint8_t>(path.size());
+  action.datagram.index = 0;
+  action.fate = Fate::turned_aside;
   return action;
 }
 

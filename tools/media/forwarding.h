@@ -6,7 +6,7 @@
 // loop-free (RFC 5286 s3.1: what takes it cannot bring it back), and only with fewer hops to spare.
 #pragma once
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -30,14 +30,6 @@ enum class Fate : std::uint8_t {
 inline constexpr std::size_t kFates = 9;
 [[nodiscard]] std::string_view to_string(Fate fate);
 
-// A candidate path of this node's own table to the datagram's target, in the table's order.
-struct Alternate {
-  std::array<NodeId, kPathLengthMax> path{};  // next hop first, target last
-  std::uint8_t path_length = 0;
-  bool loop_free = false;
-  bool first_hop_dead = false;
-};
-
 struct Action {
   Fate fate = Fate::dropped_malformed;
   Datagram datagram;  // as it leaves; its addressee is where to send it
@@ -46,8 +38,10 @@ struct Action {
 // The datagram has arrived here. A result of `forwarded` is to be sent to its addressee, unless
 // this node's marks say that this hop is dead: then `turn` it.
 [[nodiscard]] Action advance(const Datagram& arrived, NodeId self);
-// The next hop of `advanced` (a result of `advance`, not sent yet) is dead: the first usable
-// candidate.
-[[nodiscard]] Action turn(const Datagram& advanced, std::span<const Alternate> candidates);
+// The next hop of `advanced` (a result of `advance`, not sent yet) is dead; `path` is a loop-free
+// candidate of this node's own table, next hop first, or empty if there is none.
+[[nodiscard]] Action turn(const Datagram& advanced, std::span<const NodeId> path);
+// The longest path `turn` accepts for it: its hops plus the one that is already paid for.
+[[nodiscard]] std::size_t hops_left(const Datagram& advanced);
 
 }  // namespace linkpilot::media
