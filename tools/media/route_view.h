@@ -73,6 +73,10 @@ class RouteView {
   [[nodiscard]] TableVersion version() const { return version_; }
   [[nodiscard]] const std::vector<KnownNode>& nodes() const { return nodes_; }
 
+  using PushRoutes = std::map<NodeId, std::vector<CandidatePath>>;
+  // Of the newest table whose signature held: target -> candidates, best first.
+  [[nodiscard]] const PushRoutes& push_routes() const { return expected_; }
+
   // One counted and verified push look-up.
   ChosenPath lookup(const std::string& target, UnixNanos now);
 
@@ -97,7 +101,6 @@ class RouteView {
   struct FreeReader {
     void operator()(lpr_reader* reader) const { lpr_reader_free(reader); }
   };
-  using Expected = std::map<NodeId, std::vector<CandidatePath>>;
 
   RouteView(Options options, std::unique_ptr<lpr_client, CloseClient> client,
             std::unique_ptr<lpr_reader, FreeReader> reader);
@@ -113,7 +116,7 @@ class RouteView {
   TableVersion newest_answer_;
   NodeId self_;
   std::vector<KnownNode> nodes_;
-  Expected expected_;  // push candidates of the signed table of `expected_version_`
+  PushRoutes expected_;  // push candidates of the signed table of `expected_version_`
   TableVersion expected_version_;
   std::unordered_map<std::uint32_t, IpAddress> addresses_;  // (node, port), of this table
   LookupCounts counts_;
