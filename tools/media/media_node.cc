@@ -118,10 +118,21 @@ void MediaNode::take_in_table(Now now) {
     streams_.emplace(node.id, std::move(stream));
     next_lookup_ = streams_.begin();
   }
-  fmt::print(
-      events_.get(),
-      "{{\"e\":\"table\",\"t\":{},\"self\":{},\"epoch\":{},\"version\":{},\"nodes\":{{{}}}}}\n",
-      now.wall.ns, self_.value, routes_.version().epoch, routes_.version().version, names);
+  std::string routes;
+  for (const auto& [target, candidates] : routes_.push_routes()) {
+    std::string paths;
+    for (const CandidatePath& candidate : candidates) {
+      std::vector<NodeId> nodes;
+      for (const Hop& hop : candidate.hops) nodes.push_back(hop.node);
+      paths += (paths.empty() ? "" : ",") + ids_of(nodes);
+    }
+    routes += fmt::format("{}\"{}\":[{}]", routes.empty() ? "" : ",", target.value, paths);
+  }
+  fmt::print(events_.get(),
+             "{{\"e\":\"table\",\"t\":{},\"self\":{},\"epoch\":{},\"version\":{},\"nodes\":{{{}}},"
+             "\"routes\":{{{}}}}}\n",
+             now.wall.ns, self_.value, routes_.version().epoch, routes_.version().version, names,
+             routes);
 }
 
 void MediaNode::receive(Now now) {

@@ -6,7 +6,8 @@
 // Its files, in the output folder, for the report:
 //   NAME.receipts      receipt_log.h
 //   NAME.events.jsonl  one object per line, "e" tells which:
-//     table  {t, epoch, version, nodes: {id: name}}        a table was taken in
+//     table  {t, self, epoch, version, nodes: {id: name},   a table was taken in
+//             routes: {target: [path, ...]}}               push candidates, best first
 //     choice {t, to, status, path, flags, version}         what a look-up answers has changed
 //     stats  {t, lookups: {...}, fates: {...}, ...}        every second; counts since the start
 #pragma once
