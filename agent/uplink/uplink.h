@@ -63,8 +63,10 @@ class Uplink {
   void raise(const Alarm& alarm, Now now);
   // Alarms whose turn it is; call as often as there are ticks.
   void send_alarms(Now now, const SendMessage& send);
-  // Hello and pings.
-  void send_greeting(Now now, const Greeting& greeting, std::uint64_t epoch, const SendMessage& send);
+  // A connection waits for its Hello.
+  [[nodiscard]] bool hello_due() const { return hello_due_; }
+  void send_hello(const Greeting& greeting, std::uint64_t epoch, const SendMessage& send);
+  void send_ping(Now now, const SendMessage& send);
   void send_reports(ReportSpool& spool, const SendBytes& send);
 
   // The transport should be thrown away and made anew, with the next address of the list.
