@@ -175,7 +175,7 @@ static struct lp_route_verdict check_slot(const struct lp_route_view* view, uint
   const struct lp_route_target* target = &view->targets[slot];
   if (target->node_index >= view->node_count) return fault(LP_ROUTE_FAULT_TARGET, slot);
   const struct lp_route_node* node = &view->nodes[target->node_index];
-  if (node->id != target->node || node->name.offset != target->name_offset ||
+  if (target->node == 0 || node->id != target->node || node->name.offset != target->name_offset ||
       node->name.length != target->name_length ||
       target->hash != lp_route_hash(view->strings + target->name_offset, target->name_length) ||
       target->push_count > LP_ROUTE_CANDIDATES_MAX ||
@@ -191,6 +191,11 @@ static struct lp_route_verdict check_slot(const struct lp_route_view* view, uint
   return kPassed;
 }
 
+static int is_empty(const struct lp_route_target* target) {
+  static const struct lp_route_target kEmpty;
+  return memcmp(target, &kEmpty, sizeof kEmpty) == 0;
+}
+
 /* Afterwards every name, and every number, leads to exactly one slot with the right node. */
 static struct lp_route_verdict check_index(const struct lp_route_view* view) {
   const uint32_t slots = view->target_count;
@@ -200,7 +205,7 @@ static struct lp_route_verdict check_index(const struct lp_route_view* view) {
   }
   uint32_t taken = 0;
   for (uint32_t slot = 0; slot < slots; ++slot) {
-    if (view->targets[slot].node == 0) continue;
+    if (is_empty(&view->targets[slot])) continue;
     ++taken;
     const struct lp_route_verdict verdict = check_slot(view, slot);
     if (verdict.fault != LP_ROUTE_FAULT_NONE) return verdict;

@@ -48,5 +48,4 @@ struct TableCheck {
 // expiry.
 [[nodiscard]] TableVerdict check_table(const SignedTable& signed_table, const TableCheck& check);
 
-
 }  // namespace linkpilot::route_client
