@@ -14,9 +14,11 @@
    reader is used by one thread only. lpr_poll, lpr_reader_new and lpr_reader_free may be called on
    any thread, also while others look up. After fork() a child opens its own client.
 
-   Life of answers: all pointers in an answer stay valid until the next call with the same reader. A
-   reader keeps the table of its last look-up mapped; lpr_reader_idle() lets go of it before a long
-   pause.
+   Life of answers: all pointers in an answer stay valid until the next look-up (lpr_lookup*,
+   lpr_turn, lpr_info) with the same reader; what explains an answer (lpr_hop_address,
+   lpr_describe_node, lpr_is_dead) speaks of the table of the last look-up. lpr_hold() makes a whole
+   batch of look-ups come from one table and all their answers valid until lpr_release(). A reader
+   keeps the table of its last look-up mapped; lpr_reader_idle() lets go of it before a long pause.
 
    The files must only ever be replaced by rename: truncating one that is mapped raises SIGBUS. */
 #ifndef LINKPILOT_ROUTES_H_
@@ -132,7 +134,11 @@ LPR_API int lpr_info(lpr_reader* reader, lpr_table_info* info);
 /* NULL only without memory. */
 LPR_API lpr_reader* lpr_reader_new(lpr_client* client);
 LPR_API void lpr_reader_free(lpr_reader* reader);
+/* No answer is valid after it; the reader may go on. */
 LPR_API void lpr_reader_idle(lpr_reader* reader);
+/* From the first to the second, look-ups of this reader stay with one table (marks stay live). */
+LPR_API void lpr_hold(lpr_reader* reader);
+LPR_API void lpr_release(lpr_reader* reader);
 
 /* The candidates for a target by name (NUL-terminated), by name and length, or by number. `now_ns`
    is the wall clock in nanoseconds since 1970, or LPR_TIME_COARSE. */

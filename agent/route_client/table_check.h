@@ -48,7 +48,4 @@ struct TableCheck {
 // expiry.
 [[nodiscard]] TableVerdict check_table(const SignedTable& signed_table, const TableCheck& check);
 
-// The parts that need no signature; what the collector's guard may ask before it signs.
-[[nodiscard]] std::optional<TableVerdict> find_fault(const RouteTable& table);
-
 }  // namespace linkpilot::route_client

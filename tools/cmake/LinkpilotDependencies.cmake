@@ -21,3 +21,7 @@ if(LINKPILOT_TESTS)
   find_package(GTest REQUIRED)
   find_package(benchmark REQUIRED)
 endif()
+
+# Asio 1.22 asks whether std::aligned_alloc exists before it has included a standard header, so the
+# answer would depend on the include order of each file: two allocators in one program.
+add_compile_definitions(ASIO_DISABLE_STD_ALIGNED_ALLOC)
