@@ -129,7 +129,8 @@ Result<std::string> ask_control(const std::string& path, const std::string& line
   std::array<char, 4096> chunk;
   while (answer.size() < kAnswerBytesMax) {
     const ssize_t size = ::recv(socket.get(), chunk.data(), chunk.size(), 0);
-    if (size <= 0) return fail(ErrorCode::timeout, fmt::format("the lab at {} gave no answer", path));
+    if (size <= 0)
+      return fail(ErrorCode::timeout, fmt::format("the lab at {} gave no answer", path));
     answer.append(chunk.data(), static_cast<std::size_t>(size));
     if (answer.back() == '\n') {
       answer.pop_back();

@@ -1,6 +1,6 @@
-// A unix stream socket that carries lines: the lab's side answers each line with one line, the client's
-// side asks once. Bounds: kClientsMax connections, kControlLineBytesMax a line; a client that breaks
-// them is cut off.
+// A unix stream socket that carries lines: the lab's side answers each line with one line, the
+// client's side asks once. Bounds: kClientsMax connections, kControlLineBytesMax a line; a client
+// that breaks them is cut off.
 #pragma once
 
 #include <functional>

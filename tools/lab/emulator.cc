@@ -150,7 +150,8 @@ void Emulator::judge_spin(MonoTime now) {
   const Duration cpu = thread_cpu();
   const double rate = static_cast<double>(packets - spin_window_.packets) / seconds;
   const double share = static_cast<double>((cpu - spin_window_.cpu).count()) * 1e-9 / seconds;
-  may_spin_ = options_.spin.count() > 0 && rate <= kSpinPacketsPerSecondMax && share <= kCoreShareMax;
+  may_spin_ =
+      options_.spin.count() > 0 && rate <= kSpinPacketsPerSecondMax && share <= kCoreShareMax;
   health_.spinning = may_spin_;
   spin_window_ = {now, packets, cpu};
 }
@@ -160,11 +161,9 @@ void Emulator::judge_second(Now now) {
   const std::uint64_t packets = wan_.counters().read;
   const Duration cpu = thread_cpu();
   health_.packets_per_s = static_cast<double>(packets - second_window_.packets) / seconds;
-  health_.core_share =
-      static_cast<double>((cpu - second_window_.cpu).count()) * 1e-9 / seconds;
+  health_.core_share = static_cast<double>((cpu - second_window_.cpu).count()) * 1e-9 / seconds;
   const Duration p99 = late_second_.quantile(0.99).value_or(Duration{});
-  const std::uint64_t dropped =
-      wan_.counters().by_fate[static_cast<std::size_t>(Fate::overloaded)];
+  const std::uint64_t dropped = wan_.counters().by_fate[static_cast<std::size_t>(Fate::overloaded)];
   const std::uint64_t lost = ledger_.lost();
   health_.overloaded = dropped > overloaded_drops_seen_ || lost > lost_records_seen_ ||
                        p99 > kOverloadedLateness || ledger_.write_failed();

@@ -1,8 +1,9 @@
-// The emulation thread: moves packets between the devices and the core at the right moment. Real-time
-// priority and a short spin before each deadline, because a half-loaded core costs an ordinary thread
-// 2.6 ms at p99 and a sleeping one its 20-50 us to wake (measured; 17/60 us with both at 4-10 k/s).
-// Beyond kSpinPacketsPerSecondMax, or when the thread uses too much of its core, it stops spinning: the
-// kernel halts real-time threads that take more than 95 % of a core for 50 ms at a time.
+// The emulation thread: moves packets between the devices and the core at the right moment.
+// Real-time priority and a short spin before each deadline, because a half-loaded core costs an
+// ordinary thread 2.6 ms at p99 and a sleeping one its 20-50 us to wake (measured; 17/60 us with
+// both at 4-10 k/s). Beyond kSpinPacketsPerSecondMax, or when the thread uses too much of its core,
+// it stops spinning: the kernel halts real-time threads that take more than 95 % of a core for 50
+// ms at a time.
 //
 // It measures itself: lateness = moment of the write - moment due.
 #pragma once
@@ -29,17 +30,17 @@ inline constexpr Duration kNoisyLateness = std::chrono::microseconds(500);
 inline constexpr Duration kOverloadedLateness = std::chrono::milliseconds(5);
 
 struct EmulatorHealth {
-  LatencySketch late;           // since the start or the last reset
+  LatencySketch late;  // since the start or the last reset
   Duration late_max{};
   std::uint64_t seconds = 0;
   std::uint64_t seconds_noisy = 0;
   std::uint64_t seconds_overloaded = 0;
-  bool noisy = false;           // the second before
+  bool noisy = false;  // the second before
   bool overloaded = false;
   bool spinning = false;
   bool real_time = false;
-  double packets_per_s = 0;     // of the second before
-  double core_share = 0;        // of one core, by this thread, in the second before
+  double packets_per_s = 0;  // of the second before
+  double core_share = 0;     // of one core, by this thread, in the second before
 };
 
 class Emulator {

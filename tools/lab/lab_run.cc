@@ -24,7 +24,8 @@ constexpr auto kPeriod = std::chrono::seconds(1);
 
 UnixNanos wall_now() { return SystemClock().now().wall; }
 
-// Blocks the ending signals in this thread and those it starts; they arrive as a readable descriptor.
+// Blocks the ending signals in this thread and those it starts; they arrive as a readable
+// descriptor.
 UniqueFd watch_signals() {
   sigset_t signals;
   sigemptyset(&signals);

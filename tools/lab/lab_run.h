@@ -1,6 +1,6 @@
 // One run of the lab: devices, core, emulation thread, ledger and control socket put together, from
-// ready to clean. The calling thread answers the control socket and, once a second, notes the devices'
-// drops; the emulation thread does the rest.
+// ready to clean. The calling thread answers the control socket and, once a second, notes the
+// devices' drops; the emulation thread does the rest.
 #pragma once
 
 #include <cstdint>

@@ -179,10 +179,8 @@ std::string links_text(const Topology& topology, UnixNanos time, const SettingsI
 }
 
 std::string fault_text(const Fault& fault, UnixNanos time) {
-  return Json{{"ok", true},
-              {"time_ns", time.ns},
-              {"id", fault.number},
-              {"fault", fault_json(fault)}}
+  return Json{
+      {"ok", true}, {"time_ns", time.ns}, {"id", fault.number}, {"fault", fault_json(fault)}}
       .dump();
 }
 

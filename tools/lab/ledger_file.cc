@@ -36,8 +36,8 @@ std::string padded_names(const Topology& topology) {
 }  // namespace
 
 Result<std::unique_ptr<LedgerFile>> LedgerFile::create(const std::string& path,
-                                                       const Topology& topology,
-                                                       std::uint64_t seed, UnixNanos started) {
+                                                       const Topology& topology, std::uint64_t seed,
+                                                       UnixNanos started) {
   UniqueFd file;
   if (!path.empty()) {
     file = UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));

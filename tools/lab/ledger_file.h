@@ -50,7 +50,7 @@ class LedgerFile final : public LedgerSink {
   std::atomic<std::uint64_t> head_{0};  // records put in, ever
   std::atomic<std::uint64_t> tail_{0};  // records written, ever
   std::atomic<std::uint64_t> lost_{0};
-  std::uint64_t lost_noted_ = 0;        // producer only
+  std::uint64_t lost_noted_ = 0;  // producer only
   std::atomic<bool> write_failed_{false};
   std::atomic<bool> stop_{false};
   std::thread writer_;

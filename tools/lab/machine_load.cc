@@ -15,7 +15,7 @@ namespace linkpilot::lab {
 namespace {
 
 std::optional<std::uint64_t> inode_of(const std::string& path) {
-  struct stat entry {};
+  struct stat entry{};
   if (::stat(path.c_str(), &entry) != 0) return std::nullopt;
   return entry.st_ino;
 }
@@ -81,15 +81,16 @@ MachineLoad LoadMeter::measure(MonoTime now) {
   const Jiffies after = read();
   const double seconds = std::max(static_cast<double>((now - when_).count()) * 1e-9, 1e-3);
   const auto percent = [seconds](std::uint64_t from, std::uint64_t to) {
-    return to > from ? static_cast<double>(to - from) / seconds : 0.0;  // a jiffy is 1 % of a second
+    return to > from ? static_cast<double>(to - from) / seconds
+                     : 0.0;  // a jiffy is 1 % of a second
   };
   MachineLoad load;
   load.cores = static_cast<int>(std::thread::hardware_concurrency());
   load.own_percent = percent(before_.own, after.own);
   load.nodes_percent = percent(before_.nodes, after.nodes);
   load.steal_percent = percent(before_.steal, after.steal);
-  load.foreign_percent = std::max(
-      0.0, percent(before_.busy, after.busy) - load.own_percent - load.nodes_percent);
+  load.foreign_percent =
+      std::max(0.0, percent(before_.busy, after.busy) - load.own_percent - load.nodes_percent);
   before_ = after;
   when_ = now;
   return load;

@@ -1,6 +1,6 @@
-// How busy the machine is, and with what: this process, the processes in the lab's own namespaces, or
-// somebody else. Foreign load is what makes a run's figures doubtful.
-// Source: /proc/stat, /proc/PID/stat and /proc/PID/ns/net (proc(5)); jiffies of 10 ms.
+// How busy the machine is, and with what: this process, the processes in the lab's own namespaces,
+// or somebody else. Foreign load is what makes a run's figures doubtful. Source: /proc/stat,
+// /proc/PID/stat and /proc/PID/ns/net (proc(5)); jiffies of 10 ms.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
-// How another thread gets something done on the emulation thread: it waits at the door until the owner
-// has run its function. One visitor at a time, so there is nothing to queue and nothing to bound.
+// How another thread gets something done on the emulation thread: it waits at the door until the
+// owner has run its function. One visitor at a time, so there is nothing to queue and nothing to
+// bound.
 #pragma once
 
 #include <condition_variable>
@@ -13,7 +14,8 @@ namespace linkpilot::lab {
 class ThreadDoor {
  public:
   ThreadDoor();
-  // Any thread but the owner: returns when `visit` has been run. After `close` it is not run: false.
+  // Any thread but the owner: returns when `visit` has been run. After `close` it is not run:
+  // false.
   bool run_on_owner(const std::function<void()>& visit);
   // Becomes readable when somebody waits; the owner then calls `serve`.
   [[nodiscard]] int wake_fd() const { return wake_.get(); }

@@ -26,8 +26,7 @@ void read_impairment(ConfigReader& reader, Impairment& pair) {
   pair.reorder = reader.number("reorder", pair.reorder, kRatios);
   pair.reorder_delay = reader.duration("reorder_delay", pair.reorder_delay, kDelays);
   pair.duplicate = reader.number("duplicate", pair.duplicate, kRatios);
-  pair.rate_bits_per_s =
-      reader.bits_per_second("rate", BitsPerSecond{pair.rate_bits_per_s}).value;
+  pair.rate_bits_per_s = reader.bits_per_second("rate", BitsPerSecond{pair.rate_bits_per_s}).value;
   pair.queue = reader.duration("queue", pair.queue, kDelays);
   pair.mtu = static_cast<std::uint32_t>(reader.integer("mtu", pair.mtu, {576, 1500}));
   pair.flows = static_cast<std::uint8_t>(reader.integer("flows", pair.flows, {1, kFlowsMax}));
@@ -53,9 +52,8 @@ std::vector<Duration> read_delay_row(ConfigReader& reader, std::size_t regions) 
   std::vector<Duration> delays;
   for (const double ms : row) {
     if (!(ms >= 0 && ms <= 60'000)) reader.reject("one_way_ms", "delays are 0 to 60000 ms");
-    delays.emplace_back(std::isfinite(ms) && ms >= 0 && ms <= 60'000
-                            ? static_cast<std::int64_t>(ms * 1e6)
-                            : 0);
+    delays.emplace_back(
+        std::isfinite(ms) && ms >= 0 && ms <= 60'000 ? static_cast<std::int64_t>(ms * 1e6) : 0);
   }
   return delays;
 }
