@@ -21,7 +21,8 @@ constexpr const char* kDescription =
     "                collector's enrolled directory as NAME.pub, set [node] name = \"NAME\".\n"
     "  Check:        linkpilot-agent --config FILE --check-config\n"
     "  Reload:       kill -HUP PID (a file with a mistake changes nothing)\n"
-    "  Rights:       none, but CAP_NET_BIND_SERVICE for a stamp_port below 1024 (862 by default)\n\n"
+    "  Rights:       none, but CAP_NET_BIND_SERVICE for a stamp_port below 1024 (862 by "
+    "default)\n\n"
     "Every key is explained in the shipped agent.toml.";
 
 int check_config(const linkpilot::Result<linkpilot::agent::AgentConfig>& config,
@@ -65,8 +66,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "linkpilot-agent: %s\n", agent.error().message.c_str());
     return 1;
   }
-  const linkpilot::SignalWatch signals(
-      loop, [&] { loop.stop(); }, [&] { (*agent)->reload(path); });
+  const linkpilot::SignalWatch signals(loop, [&] { loop.stop(); }, [&] { (*agent)->reload(path); });
   (*agent)->start();
   if ((*agent)->outcome()) loop.run();
   linkpilot::notify_service_manager("STOPPING=1");

@@ -63,11 +63,12 @@ Agent::Agent(asio::io_context& loop, AgentConfig config, Clock& clock, Parts par
       sequences_(std::move(parts.sequences)),
       spool_(ReportSpool::Options{}, sequences_.epoch()),
       uplink_(UplinkOptions{}),
-      link_(loop,
-            {config_.collectors, std::move(parts.collector_key), std::move(parts.keys),
-             config_.bind_address},
-            [this](std::span<const std::uint8_t> bytes) { on_bytes(bytes); },
-            [this](MessageClient::State state) { on_transport(state); }) {}
+      link_(
+          loop,
+          {config_.collectors, std::move(parts.collector_key), std::move(parts.keys),
+           config_.bind_address},
+          [this](std::span<const std::uint8_t> bytes) { on_bytes(bytes); },
+          [this](MessageClient::State state) { on_transport(state); }) {}
 
 Agent::~Agent() = default;
 

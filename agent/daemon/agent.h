@@ -1,6 +1,6 @@
 // Agent: the composition. Every tick it drains the sockets, judges the cadence, writes marks, sends
-// alarms and due probes; every second it reports. All logic is in the cores it owns; here is only what
-// joins them to sockets, files and the log. One thread, one loop.
+// alarms and due probes; every second it reports. All logic is in the cores it owns; here is only
+// what joins them to sockets, files and the log. One thread, one loop.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -28,7 +28,8 @@ namespace linkpilot::agent {
 
 class Agent {
  public:
-  // Reads keys and state, maps the marks, loads the last table and plan. Nothing is sent before start().
+  // Reads keys and state, maps the marks, loads the last table and plan. Nothing is sent before
+  // start().
   [[nodiscard]] static Result<std::unique_ptr<Agent>> create(asio::io_context& loop,
                                                              AgentConfig config, Clock& clock);
   ~Agent();

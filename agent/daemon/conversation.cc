@@ -51,8 +51,10 @@ void Agent::on_message(const CollectorMessage& message, Now now) {
 
 void Agent::on_welcome(const Welcome& welcome, Now now) {
   log_event(LogLevel::info, "collector_welcome",
-            {{"collector", welcome.collector}, {"address", link_.address()},
-             {"node", std::to_string(welcome.id.value)}, {"name", welcome.name}});
+            {{"collector", welcome.collector},
+             {"address", link_.address()},
+             {"node", std::to_string(welcome.id.value)},
+             {"name", welcome.name}});
   if (welcome.name != config_.self.name) {
     note("name_differs", "ours=" + config_.self.name + " enrolled=" + welcome.name, now,
          LogLevel::warn);
@@ -78,8 +80,11 @@ void Agent::on_table(const SignedTable& table, Now now) {
 void Agent::on_transport(MessageClient::State state) {
   const Now now = clock_.now();
   switch (state) {
-    case MessageClient::State::connecting: break;
-    case MessageClient::State::connected: uplink_.on_connected(now); break;
+    case MessageClient::State::connecting:
+      break;
+    case MessageClient::State::connected:
+      uplink_.on_connected(now);
+      break;
     case MessageClient::State::disconnected:
       log_event(LogLevel::info, "collector_disconnected", {{"address", link_.address()}});
       uplink_.on_disconnected(now);

@@ -17,10 +17,14 @@ std::string plan_path(const AgentConfig& config) { return config.state_directory
 
 std::string_view to_string(PlanAge age) {
   switch (age) {
-    case PlanAge::none: return "plan_none";
-    case PlanAge::fresh: return "plan_fresh";
-    case PlanAge::stale: return "plan_stale";
-    case PlanAge::expired: return "plan_expired";
+    case PlanAge::none:
+      return "plan_none";
+    case PlanAge::fresh:
+      return "plan_fresh";
+    case PlanAge::stale:
+      return "plan_stale";
+    case PlanAge::expired:
+      return "plan_expired";
   }
   return "plan_unknown";
 }
@@ -101,9 +105,11 @@ void Agent::on_plan(const Plan& plan, Now now) {
   ack.sessions = applied.sessions;
   ack.capped = std::max(set.capped, applied.capped);
   ack.reason = ack.capped > 0 && set.reason.empty() ? "engine limits" : set.reason;
-  if (ack.capped > 0) note("plan_capped", "links=" + std::to_string(ack.capped) + " by=" + ack.reason, now);
-  log_event(LogLevel::debug, "plan_applied",
-            {{"version", std::to_string(plan.version)}, {"sessions", std::to_string(ack.sessions)}});
+  if (ack.capped > 0)
+    note("plan_capped", "links=" + std::to_string(ack.capped) + " by=" + ack.reason, now);
+  log_event(
+      LogLevel::debug, "plan_applied",
+      {{"version", std::to_string(plan.version)}, {"sessions", std::to_string(ack.sessions)}});
   queue(std::move(ack));
   // After the answer: a slow disk must not delay it. Secrets are inside, so 0600.
   const Status saved =

@@ -56,11 +56,12 @@ Status ProbeRequests::accept(const ProbeRequest& request, Now now) {
     return fail(ErrorCode::invalid_argument, "count must be 1 to " + std::to_string(kCountMax));
   }
   if (request.interval <= Duration::zero() || request.interval > kLengthMax / request.count) {
-    return fail(ErrorCode::invalid_argument, "count * interval must be above 0 and at most " +
-                                                 format_duration(kLengthMax));
+    return fail(ErrorCode::invalid_argument,
+                "count * interval must be above 0 and at most " + format_duration(kLengthMax));
   }
   const Duration length = request.interval * request.count;
-  pending_.push_back({request, now.wall, now.wall + length, now.mono + length + kPatience, {}, false});
+  pending_.push_back(
+      {request, now.wall, now.wall + length, now.mono + length + kPatience, {}, false});
   return {};
 }
 

@@ -1,5 +1,6 @@
-// ProbeRequests: bursts somebody asked for, and the samples that answer them. The burst's probes are
-// part of the link's ordinary samples, so the answer is the sum of the samples that overlap it. A core.
+// ProbeRequests: bursts somebody asked for, and the samples that answer them. The burst's probes
+// are part of the link's ordinary samples, so the answer is the sum of the samples that overlap it.
+// A core.
 #pragma once
 
 #include <optional>

@@ -1,6 +1,6 @@
-// The transport under the Uplink: one MessageClient at a time, for one of the configured collectors.
-// Throwing it away and making the next one is how the agent fails over. Owned by the loop's thread;
-// connect_next() must not be called from within one of its callbacks.
+// The transport under the Uplink: one MessageClient at a time, for one of the configured
+// collectors. Throwing it away and making the next one is how the agent fails over. Owned by the
+// loop's thread; connect_next() must not be called from within one of its callbacks.
 #pragma once
 
 #include <asio/io_context.hpp>

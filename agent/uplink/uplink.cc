@@ -6,10 +6,14 @@ namespace linkpilot::agent {
 
 std::string_view to_string(UplinkState state) {
   switch (state) {
-    case UplinkState::connecting: return "connecting";
-    case UplinkState::greeting: return "greeting";
-    case UplinkState::online: return "online";
-    case UplinkState::refused: return "refused";
+    case UplinkState::connecting:
+      return "connecting";
+    case UplinkState::greeting:
+      return "greeting";
+    case UplinkState::online:
+      return "online";
+    case UplinkState::refused:
+      return "refused";
   }
   return "unknown";
 }
