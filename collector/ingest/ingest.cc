@@ -229,6 +229,7 @@ void Ingest::fold_sample(AgentRecord& agent, const LinkSample& sample, Now now) 
     return;
   }
   ++counters_.samples_folded;
+  histories_[sample.link].add(sample);
   stages_.probe_sent = std::max(stages_.probe_sent, std::min(sample.start + sample.length, now.wall));
 
   const auto claims = claims_.find(agent.id);
@@ -243,7 +244,7 @@ void Ingest::fold_sample(AgentRecord& agent, const LinkSample& sample, Now now) 
     withdrawn.confirmed = true;
     withdrawn.since = sample.start;
     claims->second.erase(claim);
-    if (estimates_.apply(withdrawn, agent.id, now.wall)) hooks_.on_link_state(link, withdrawn);
+    apply(agent, withdrawn, "its probes are answered again", now);
   }
 }
 
@@ -262,7 +263,30 @@ void Ingest::handle(AgentRecord& agent, Alarm alarm, Now now) {
   } else if (claims.size() < kPlanLinksMax) {
     claims[alarm.link] = now.wall;
   }
-  if (estimates_.apply(alarm, agent.id, now.wall)) hooks_.on_link_state(alarm.link, alarm);
+  apply(agent, alarm, "", now);
+}
+
+void Ingest::apply(AgentRecord& agent, const Alarm& alarm, std::string_view why, Now now) {
+  if (!estimates_.apply(alarm, agent.id, now.wall)) return;
+  const LinkState state = estimates_.belief(alarm.link, now.wall).state;
+  const std::string_view name = state == LinkState::dead      ? "link_dead"
+                                : state == LinkState::suspect ? "link_suspect"
+                                                              : "link_alive";
+  LinkHistory& history = histories_[alarm.link];
+  history.state_since = now.wall;
+  history.state_reason = !why.empty() ? std::string(why)
+                                      : fmt::format("{} by {}, last heard {}",
+                                                    alarm.confirmed ? "confirmed" : "suspected", agent.name,
+                                                    format_utc(alarm.since));
+  events_.add({0, now.wall, state == LinkState::alive ? EventLevel::info : EventLevel::warn,
+               std::string(name), agent.name, link_text(alarm.link, agents_), history.state_reason});
+  hooks_.on_link_state(alarm.link, alarm);
+}
+
+void Ingest::forget(NodeId node) {
+  std::erase_if(histories_, [&](const auto& history) {
+    return history.first.from.node == node || history.first.to.node == node;
+  });
 }
 
 // A new process has no memory of what the old one called dead; it will say so again if it is true.
@@ -275,7 +299,7 @@ void Ingest::withdraw_claims(AgentRecord& agent, Now now) {
     withdrawn.state = LinkState::alive;
     withdrawn.confirmed = true;
     withdrawn.since = now.wall;
-    if (estimates_.apply(withdrawn, agent.id, now.wall)) hooks_.on_link_state(link, withdrawn);
+    apply(agent, withdrawn, "the agent that called it so was restarted", now);
   }
   claims_.erase(claims);
 }

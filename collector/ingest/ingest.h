@@ -18,6 +18,7 @@
 #include "base/message.h"
 #include "base/runtime/message_socket.h"
 #include "collector/ingest/agent_record.h"
+#include "collector/ingest/link_history.h"
 #include "collector/ingest/report_dedup.h"
 #include "collector/registry/registry.h"
 #include "collector/store/event_log.h"
@@ -76,6 +77,9 @@ class Ingest {
   [[nodiscard]] const IngestCounters& counters() const { return counters_; }
   // Newest measurement folded in, for the age of decisions.
   [[nodiscard]] StageTimes newest_stages() const { return stages_; }
+  // One entry per link that was ever sampled, bounded as the estimates are.
+  [[nodiscard]] const LinkHistories& histories() const { return histories_; }
+  void forget(NodeId node);
 
  private:
   void handle(AgentRecord& agent, const PeerId& from, const Hello& hello, Now now);
@@ -89,6 +93,7 @@ class Ingest {
   void fold(AgentRecord& agent, const Report& report, Now now);
   void fold_sample(AgentRecord& agent, const LinkSample& sample, Now now);
   void withdraw_claims(AgentRecord& agent, Now now);
+  void apply(AgentRecord& agent, const Alarm& alarm, std::string_view why, Now now);
   void refuse(const std::string& connection, std::string reason);
   void tell(EventLevel level, std::string_view name, const AgentRecord& agent, std::string detail,
             Now now);
@@ -105,6 +110,7 @@ class Ingest {
   // good news got lost. At most kPlanLinksMax each.
   std::map<NodeId, std::unordered_map<LinkId, UnixNanos>> claims_;
   std::map<std::string, MonoTime> told_;  // rate limit of repeated events, by name and node
+  LinkHistories histories_;
   StageTimes stages_;
   IngestCounters counters_;
 };
