@@ -21,7 +21,7 @@ from timeline import Timeline  # noqa: E402
 from world import COLLECTOR, World, WorldError  # noqa: E402
 
 EXIT_HELD, EXIT_FAILED, EXIT_USAGE, EXIT_UNAVAILABLE = 0, 1, 2, 3
-TOPOLOGIES = {3: "triangle-3.toml", 12: "clouds-12.toml"}
+TOPOLOGIES = {3: "triangle-3.toml", 12: "regions-12.toml"}
 
 
 def arguments():
