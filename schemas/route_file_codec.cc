@@ -158,13 +158,15 @@ Status add_routes(const RouteTable& table, Records& records) {
 }
 
 void add_dropped(const RouteTable& table, Records& records) {
-  for (const DroppedTarget& target : table.dropped) {
+  std::vector<const DroppedTarget*> sorted;
+  for (const DroppedTarget& target : table.dropped) sorted.push_back(&target);
+  std::ranges::sort(sorted, {}, [](const DroppedTarget* target) { return target->target; });
+  for (const DroppedTarget* target : sorted) {
     lp_route_dropped record{};
-    record.node = target.target.value;
-    record.reason = records.strings.add(target.reason);
+    record.node = target->target.value;
+    record.reason = records.strings.add(target->reason);
     records.dropped.push_back(record);
   }
-  std::ranges::sort(records.dropped, {}, &lp_route_dropped::node);
 }
 
 lp_route_header header_of(const RouteTable& table) {

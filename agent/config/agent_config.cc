@@ -107,7 +107,8 @@ void read_probing(ConfigReader& reader, AgentConfig& config) {
   Ceilings& c = config.ceilings;
   c.tick = probing.duration("tick", milliseconds(5), {milliseconds(1), milliseconds(50)});
   c.flows_max = static_cast<std::uint8_t>(probing.integer("flows_max", 4, {1, 16}));
-  c.probes_per_second_max = probing.rate_per_second("probes_per_second_max", 20'000, {1, 1'000'000});
+  c.probes_per_second_max =
+      probing.rate_per_second("probes_per_second_max", 20'000, {1, 1'000'000});
   c.reflect_per_second_max =
       probing.rate_per_second("reflect_per_second_max", 50'000, {1, 1'000'000});
   c.reflect_per_source_per_second_max =

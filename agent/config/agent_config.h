@@ -1,5 +1,5 @@
-// agent.toml as a value. agent/agent.toml, the shipped default file, is its manual; every key has its
-// default and range in agent_config.cc and nowhere else.
+// agent.toml as a value. agent/agent.toml, the shipped default file, is its manual; every key has
+// its default and range in agent_config.cc and nowhere else.
 #pragma once
 
 #include <string>

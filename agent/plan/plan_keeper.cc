@@ -105,8 +105,8 @@ void PlanKeeper::cap(ProbeSet& set) const {
   // Too much in sum: every link is slowed by the same factor, none is left out.
   const double factor = per_second / ceilings_.probes_per_second_max;
   for (PlannedLink& link : set.links) {
-    link.interval =
-        Duration(static_cast<std::int64_t>(static_cast<double>(link.interval.count()) * factor) + 1);
+    link.interval = Duration(
+        static_cast<std::int64_t>(static_cast<double>(link.interval.count()) * factor) + 1);
   }
   set.capped = static_cast<std::uint32_t>(set.links.size());
   set.reason = "probes_per_second_max";

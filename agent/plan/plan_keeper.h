@@ -1,7 +1,8 @@
-// PlanKeeper: the plan in force and what of it is probed now. A plan is taken whole or refused whole;
-// what exceeds this node's ceilings is slowed and counted, never obeyed. Without a collector a plan
-// grows stale and shrinks: first hops of the last table stay fast until that table's hard expiry, all
-// other links idle along, so that reflecting never stops. A core: the shell keeps the bytes on disk.
+// PlanKeeper: the plan in force and what of it is probed now. A plan is taken whole or refused
+// whole; what exceeds this node's ceilings is slowed and counted, never obeyed. Without a collector
+// a plan grows stale and shrinks: first hops of the last table stay fast until that table's hard
+// expiry, all other links idle along, so that reflecting never stops. A core: the shell keeps the
+// bytes on disk.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +38,8 @@ class PlanKeeper {
  public:
   explicit PlanKeeper(const PlanCeilings& ceilings) : ceilings_(ceilings) {}
 
-  // Makes `plan` the one in force. `ports` is the number of this node's ports. On error the old plan
-  // stays.
+  // Makes `plan` the one in force. `ports` is the number of this node's ports. On error the old
+  // plan stays.
   [[nodiscard]] Status accept(Plan plan, std::size_t ports, Now now);
   // The collector was heard: the plan in force is fresh.
   void touch(Now now) { last_contact_ = now.mono; }

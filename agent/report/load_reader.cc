@@ -37,8 +37,8 @@ std::string_view next_line(std::string_view& text) {
   return line;
 }
 
-// /proc files have no size: read what comes, up to a bound. Not read_file(): no allocation each second
-// beyond this buffer, and a missing file is no error here.
+// /proc files have no size: read what comes, up to a bound. Not read_file(): no allocation each
+// second beyond this buffer, and a missing file is no error here.
 std::string_view read_proc(const char* path, std::array<char, 32'768>& buffer) {
   const UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
   if (!fd) return {};
@@ -105,11 +105,13 @@ void parse_proc_statm(std::string_view text, std::uint64_t page_bytes, LoadCount
 NodeLoad load_between(const LoadCounters& before, const LoadCounters& after, Duration elapsed) {
   NodeLoad load;
   const double seconds = static_cast<double>(elapsed.count()) / 1e9;
-  load.cpu_permille = permille(static_cast<double>(since(before.cpu_busy_ticks, after.cpu_busy_ticks)),
-                               static_cast<double>(since(before.cpu_all_ticks, after.cpu_all_ticks)));
+  load.cpu_permille =
+      permille(static_cast<double>(since(before.cpu_busy_ticks, after.cpu_busy_ticks)),
+               static_cast<double>(since(before.cpu_all_ticks, after.cpu_all_ticks)));
   const auto rate = [&](std::uint64_t a, std::uint64_t b) {
     return BitsPerSecond{
-        seconds <= 0 ? 0 : static_cast<std::uint64_t>(static_cast<double>(since(a, b)) * 8 / seconds)};
+        seconds <= 0 ? 0
+                     : static_cast<std::uint64_t>(static_cast<double>(since(a, b)) * 8 / seconds)};
   };
   load.inbound = rate(before.octets_in, after.octets_in);
   load.outbound = rate(before.octets_out, after.octets_out);

@@ -1,6 +1,6 @@
-// Gathers what happened since the last report: samples, events. A core; the shell adds the load, the
-// spool the identity. Bounds: kReportLinksMax samples and kReportEventsMax events a report; more events
-// are dropped and the next report says how many, samples wait for the next report.
+// Gathers what happened since the last report: samples, events. A core; the shell adds the load,
+// the spool the identity. Bounds: kReportLinksMax samples and kReportEventsMax events a report;
+// more events are dropped and the next report says how many, samples wait for the next report.
 #pragma once
 
 #include <cstdint>

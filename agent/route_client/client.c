@@ -29,56 +29,50 @@ static int refuse(struct lpr_client* client, const char* what, const char* why, 
   return -1;
 }
 
-static struct lpr_identity identity_of(const struct stat* status) {
-  struct lpr_identity identity;
-  memset(&identity, 0, sizeof identity);
-  identity.device = status->st_dev;
-  identity.inode = status->st_ino;
-  identity.octets = status->st_size;
-  identity.modified = status->st_mtim;
-  return identity;
+static void remember(struct lpr_seen* seen, const struct stat* status, int fd) {
+  if (seen->fd >= 0) close(seen->fd);
+  seen->device = status->st_dev;
+  seen->inode = status->st_ino;
+  seen->fd = fd;
 }
 
-static int is_same_file(const struct lpr_identity* a, const struct lpr_identity* b) {
-  return a->device == b->device && a->inode == b->inode && a->octets == b->octets &&
-         a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec;
+static struct lpr_mapping* map_file(int fd, off_t octets) {
+  struct lpr_mapping* mapping = malloc(sizeof *mapping);
+  if (mapping == NULL) return NULL;
+  mapping->octets = (size_t)octets;
+  mapping->users = 1;
+  mapping->at = mmap(NULL, mapping->octets, PROT_READ, MAP_SHARED, fd, 0);
+  if (mapping->at != MAP_FAILED) return mapping;
+  free(mapping);
+  return NULL;
 }
 
 /* Maps the file at `path` if it is not the one `seen`, and remembers it there. NULL: nothing new
    there, or it cannot be mapped; *error is then 0 or an errno. */
 static struct lpr_mapping* map_if_new(const char* path, off_t octets_min, off_t octets_max,
-                                      struct lpr_identity* seen, int* error) {
+                                      struct lpr_seen* seen, int* error) {
   struct stat status;
   *error = 0;
   if (stat(path, &status) != 0) {
     if (errno != ENOENT) *error = errno;
     return NULL;
   }
-  struct lpr_identity identity = identity_of(&status);
-  if (is_same_file(&identity, seen)) return NULL;
+  if (seen->fd >= 0 && seen->device == status.st_dev && seen->inode == status.st_ino) return NULL;
   const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0 || fstat(fd, &status) != 0) {
     *error = errno;
     if (fd >= 0) close(fd);
     return NULL;
   }
-  *seen = identity_of(&status);
   struct lpr_mapping* mapping = NULL;
   if (!S_ISREG(status.st_mode) || status.st_size < octets_min || status.st_size > octets_max) {
     *error = EFBIG;
-  } else if ((mapping = malloc(sizeof *mapping)) == NULL) {
-    *error = ENOMEM;
-  } else {
-    mapping->octets = (size_t)status.st_size;
-    mapping->users = 0;
-    mapping->at = mmap(NULL, mapping->octets, PROT_READ, MAP_SHARED, fd, 0);
-    if (mapping->at == MAP_FAILED) {
-      *error = errno;
-      free(mapping);
-      mapping = NULL;
-    }
+  } else if ((mapping = map_file(fd, status.st_size)) == NULL) {
+    *error = errno;
+    close(fd); /* and tried again by the next poll */
+    return NULL;
   }
-  close(fd);
+  remember(seen, &status, fd);
   return mapping;
 }
 
@@ -101,7 +95,6 @@ static int take_table(struct lpr_client* client, struct lpr_snapshot* next) {
   }
   struct lp_route_view view;
   const struct lp_route_verdict verdict = lp_route_file_check(mapping->at, mapping->octets, &view);
-  mapping->users = 1;
   if (verdict.fault != LP_ROUTE_FAULT_NONE) {
     release_mapping(mapping);
     return refuse(client, client->table_path, lp_route_fault_text(verdict.fault), verdict.at);
@@ -130,7 +123,6 @@ static int take_marks(struct lpr_client* client, struct lpr_snapshot* next) {
                  &client->marks_seen, &error);
   if (mapping == NULL) return 0;
   const struct lp_marks_header* header = mapping->at;
-  mapping->users = 1;
   if (memcmp(header->magic, LP_MARKS_MAGIC, sizeof header->magic) != 0 ||
       header->format != LP_MARKS_FORMAT || header->word_count != LP_MARKS_WORDS) {
     release_mapping(mapping);
@@ -242,6 +234,8 @@ lpr_client* lpr_open(const char* table_path, const char* marks_path, const char*
   const char* failure = "no memory";
   if (client != NULL) {
     client->watch = -1;
+    client->table_seen.fd = -1;
+    client->marks_seen.fd = -1;
     pthread_mutex_init(&client->lock, NULL);
     failure = open_parts(client, table_path, marks_path);
   }
@@ -262,6 +256,8 @@ void lpr_close(lpr_client* client) {
   struct lpr_snapshot* current = atomic_load(&client->current);
   if (current != NULL) free_snapshot(current);
   if (client->watch >= 0) close(client->watch);
+  if (client->table_seen.fd >= 0) close(client->table_seen.fd);
+  if (client->marks_seen.fd >= 0) close(client->marks_seen.fd);
   pthread_mutex_destroy(&client->lock);
   free(client->table_path);
   free(client->marks_path);

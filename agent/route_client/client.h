@@ -17,11 +17,10 @@
 
 /* Which file a path led to. Two files that were there one after the other differ in one of these.
  */
-struct lpr_identity {
+struct lpr_seen {
   dev_t device;
   ino_t inode;
-  off_t octets;
-  struct timespec modified;
+  int fd; /* -1: none yet */
 };
 
 /* One mapped file, shared by the snapshots that use it. Under the client's lock. */
@@ -53,8 +52,8 @@ struct lpr_client {
   pthread_mutex_t lock;                  /* everything below; never taken by a look-up */
   struct lpr_reader* readers;
   struct lpr_snapshot* retired;
-  struct lpr_identity table_seen; /* the last file examined, accepted or not */
-  struct lpr_identity marks_seen;
+  struct lpr_seen table_seen; /* the last file examined, accepted or not */
+  struct lpr_seen marks_seen;
   char* table_path;
   char* marks_path; /* NULL: no marks */
   int watch;        /* inotify */

@@ -54,7 +54,7 @@ typedef enum lpr_status {
 
 #define LPR_HOPS_MAX 3
 #define LPR_PATHS_MAX 4
-#define LPR_TIME_COARSE ((int64_t)0) /* "you read the clock": CLOCK_REALTIME_COARSE, about 5 ns */
+#define LPR_TIME_COARSE INT64_C(0) /* "you read the clock": CLOCK_REALTIME_COARSE, about 5 ns */
 
 typedef struct lpr_hop {
   uint16_t node;     /* asked next */

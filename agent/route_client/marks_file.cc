@@ -29,6 +29,13 @@ bool is_marks_file(int fd) {
          header.format == LP_MARKS_FORMAT && header.word_count == LP_MARKS_WORDS;
 }
 
+// All words become zero, in every mapping at once, and the file a hole again. False where the file
+// system cannot: then word by word.
+bool punch_words(int fd) {
+  return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, sizeof(lp_marks_header),
+                   static_cast<off_t>(kOctets - sizeof(lp_marks_header))) == 0;
+}
+
 Error system_error(std::string_view what, const std::string& path) {
   const int error = errno;
   return {error == EACCES ? ErrorCode::permission : ErrorCode::unavailable,
@@ -84,7 +91,7 @@ Result<std::unique_ptr<MarksFile>> MarksFile::open(const std::string& path, Node
   auto mapping = std::make_unique<Mapping>();
   mapping->at = at;
   std::unique_ptr<MarksFile> marks(new MarksFile(std::move(mapping)));
-  marks->clear_all();
+  if (!punch_words(fd.get())) marks->clear_all();
   marks->set_self(self);
   marks->touch(now);
   return marks;

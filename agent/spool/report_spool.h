@@ -1,6 +1,6 @@
 // ReportSpool: reports that the collector has not acknowledged, in order. A report is encoded once,
-// enters here before it is sent, and leaves only by an acknowledgement or, when the spool is full, as
-// the oldest one: dropped and counted. A core; SequenceFile keeps the numbering over restarts.
+// enters here before it is sent, and leaves only by an acknowledgement or, when the spool is full,
+// as the oldest one: dropped and counted. A core; SequenceFile keeps the numbering over restarts.
 //
 // The contract: acknowledgements are cumulative; at most `window` reports are under way; after a
 // reconnect everything not acknowledged is sent again, in order. The receiver dedups on (epoch,

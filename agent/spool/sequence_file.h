@@ -1,6 +1,7 @@
-// SequenceFile: the epoch and the next report sequence, on disk, so that no (epoch, sequence) is ever
-// used twice, whatever kills the process. Sequences are reserved in blocks: the file always names one
-// beyond all that were handed out, and a restart goes on from there (it skips, it never repeats).
+// SequenceFile: the epoch and the next report sequence, on disk, so that no (epoch, sequence) is
+// ever used twice, whatever kills the process. Sequences are reserved in blocks: the file always
+// names one beyond all that were handed out, and a restart goes on from there (it skips, it never
+// repeats).
 #pragma once
 
 #include <cstdint>
@@ -19,8 +20,8 @@ class SequenceFile {
   [[nodiscard]] static Result<SequenceFile> open(std::string path);
 
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
-  // The next sequence. When a block is used up and the disk refuses the next, an error: no report can
-  // be numbered until it works again.
+  // The next sequence. When a block is used up and the disk refuses the next, an error: no report
+  // can be numbered until it works again.
   [[nodiscard]] Result<std::uint64_t> take();
 
  private:

@@ -6,10 +6,14 @@ namespace linkpilot::agent {
 
 std::string_view to_string(UplinkState state) {
   switch (state) {
-    case UplinkState::connecting: return "connecting";
-    case UplinkState::greeting: return "greeting";
-    case UplinkState::online: return "online";
-    case UplinkState::refused: return "refused";
+    case UplinkState::connecting:
+      return "connecting";
+    case UplinkState::greeting:
+      return "greeting";
+    case UplinkState::online:
+      return "online";
+    case UplinkState::refused:
+      return "refused";
   }
   return "unknown";
 }
@@ -76,22 +80,21 @@ void Uplink::send_alarms(Now now, const SendMessage& send) {
   }
 }
 
-void Uplink::send_greeting(Now now, const Greeting& greeting, std::uint64_t epoch,
-                           const SendMessage& send) {
-  if (hello_due_) {
-    Hello hello;
-    hello.kind = ClientKind::agent;
-    hello.self = greeting.self;
-    hello.report_epoch = epoch;
-    hello.run_id = greeting.run_id;
-    hello.software = greeting.software;
-    hello.loaded = greeting.loaded;
-    hello.plan_version = greeting.plan_version;
-    hello_due_ = !send(hello);
-  }
-  if (state_ == UplinkState::online && now.mono >= next_ping_) {
-    if (send(Ping{++pings_, now.wall})) next_ping_ = now.mono + options_.ping_interval;
-  }
+void Uplink::send_hello(const Greeting& greeting, std::uint64_t epoch, const SendMessage& send) {
+  Hello hello;
+  hello.kind = ClientKind::agent;
+  hello.self = greeting.self;
+  hello.report_epoch = epoch;
+  hello.run_id = greeting.run_id;
+  hello.software = greeting.software;
+  hello.loaded = greeting.loaded;
+  hello.plan_version = greeting.plan_version;
+  hello_due_ = !send(hello);
+}
+
+void Uplink::send_ping(Now now, const SendMessage& send) {
+  if (state_ != UplinkState::online || now.mono < next_ping_) return;
+  if (send(Ping{++pings_, now.wall})) next_ping_ = now.mono + options_.ping_interval;
 }
 
 void Uplink::send_reports(ReportSpool& spool, const SendBytes& send) {

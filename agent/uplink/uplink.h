@@ -1,10 +1,11 @@
-// Uplink: the agent's side of the conversation with the collector, as a state machine. Hello on every
-// connection, Welcome back; a ping each second; nothing heard for 5 s means the next address. Alarms go
-// ahead of reports and are repeated until they are superseded or stale; reports follow the window of
-// the spool. A refusal (another agent holds our key, say) is a long pause, not a storm.
+// Uplink: the agent's side of the conversation with the collector, as a state machine. Hello on
+// every connection, Welcome back; a ping each second; nothing heard for 5 s means the next address.
+// Alarms go ahead of reports and are repeated until they are superseded or stale; reports follow
+// the window of the spool. A refusal (another agent holds our key, say) is a long pause, not a
+// storm.
 //
-// A core: no socket, no clock. The shell (collector_link.h) feeds it what the transport says and takes
-// what is to be sent. One thread.
+// A core: no socket, no clock. The shell (collector_link.h) feeds it what the transport says and
+// takes what is to be sent. One thread.
 #pragma once
 
 #include <cstdint>
@@ -63,8 +64,10 @@ class Uplink {
   void raise(const Alarm& alarm, Now now);
   // Alarms whose turn it is; call as often as there are ticks.
   void send_alarms(Now now, const SendMessage& send);
-  // Hello and pings.
-  void send_greeting(Now now, const Greeting& greeting, std::uint64_t epoch, const SendMessage& send);
+  // A connection waits for its Hello.
+  [[nodiscard]] bool hello_due() const { return hello_due_; }
+  void send_hello(const Greeting& greeting, std::uint64_t epoch, const SendMessage& send);
+  void send_ping(Now now, const SendMessage& send);
   void send_reports(ReportSpool& spool, const SendBytes& send);
 
   // The transport should be thrown away and made anew, with the next address of the list.
@@ -90,7 +93,8 @@ class Uplink {
   MonoTime next_ping_;
   std::uint64_t pings_ = 0;
   std::string refusal_;
-  std::map<LinkId, PendingAlarm> alarms_;  // the newest of each link; alive ones leave when repeated
+  std::map<LinkId, PendingAlarm>
+      alarms_;  // the newest of each link; alive ones leave when repeated
 };
 
 }  // namespace linkpilot::agent

@@ -7,9 +7,13 @@ namespace linkpilot::collector {
 
 bool Door::admit(const std::string& public_key, const std::string& address, UnixNanos now) {
   const std::shared_ptr<const Keys> keys = enrolled_.get();
-  if (keys != nullptr && keys->contains(public_key)) return true;
-
+  const bool enrolled = keys != nullptr && keys->contains(public_key);
   const std::lock_guard lock(mutex_);
+  if (enrolled) {
+    addresses_[public_key] = address;
+    refused_.erase(public_key);
+    return true;
+  }
   const auto found = refused_.find(public_key);
   if (found != refused_.end()) {
     found->second.last = now;
@@ -26,6 +30,25 @@ bool Door::admit(const std::string& public_key, const std::string& address, Unix
   refused_.emplace(public_key, knock);
   if (new_.size() < kRefusedKeysMax) new_.push_back(knock);
   return false;
+}
+
+void Door::keep_only(const std::function<bool(const std::string&)>& stays) {
+  const std::shared_ptr<const Keys> keys = enrolled_.get();
+  if (keys == nullptr) return;
+  Keys kept;
+  for (const std::string& key : *keys) {
+    if (stays(key)) kept.insert(key);
+  }
+  if (kept.size() == keys->size()) return;
+  const std::lock_guard lock(mutex_);
+  std::erase_if(addresses_, [&](const auto& address) { return !kept.contains(address.first); });
+  set_enrolled(std::move(kept));
+}
+
+std::string Door::address_of(const std::string& public_key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = addresses_.find(public_key);
+  return found == addresses_.end() ? "" : found->second;
 }
 
 std::vector<RefusedKey> Door::refused() const {

@@ -6,10 +6,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -34,9 +36,14 @@ class Door {
   using Keys = std::unordered_set<std::string>;
 
   void set_enrolled(Keys keys) { enrolled_.publish(std::make_shared<const Keys>(std::move(keys))); }
+  // Shuts out the keys that `stays` denies; lets nobody in.
+  void keep_only(const std::function<bool(const std::string&)>& stays);
 
   // True if the key is enrolled; otherwise the knock is noted.
   [[nodiscard]] bool admit(const std::string& public_key, const std::string& address, UnixNanos now);
+
+  // Where an enrolled key connected from last; empty: unknown.
+  [[nodiscard]] std::string address_of(const std::string& public_key) const;
 
   // Newest first.
   [[nodiscard]] std::vector<RefusedKey> refused() const;
@@ -48,6 +55,7 @@ class Door {
   mutable std::mutex mutex_;
   std::map<std::string, RefusedKey> refused_;  // guarded by mutex_
   std::vector<RefusedKey> new_;                // guarded by mutex_
+  std::unordered_map<std::string, std::string> addresses_;  // of enrolled keys; guarded by mutex_
 };
 
 }  // namespace linkpilot::collector

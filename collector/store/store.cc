@@ -56,11 +56,15 @@ class SqliteStore final : public Store {
     options_.commit_interval = commit_interval;
   }
 
+  bool has_room(std::size_t octets) const override {
+    const std::lock_guard lock(mutex_);
+    return room_for(octets);
+  }
+
   bool put_report(StoredReport report) override {
     {
       const std::lock_guard lock(mutex_);
-      if (figures_.queue_reports >= options_.queue_reports_max ||
-          figures_.queue_bytes + report.bytes.size() > options_.queue_bytes_max.value) {
+      if (!room_for(report.bytes.size())) {
         ++figures_.refused;
         return false;
       }
@@ -98,6 +102,11 @@ class SqliteStore final : public Store {
   }
 
  private:
+  [[nodiscard]] bool room_for(std::size_t octets) const {  // mutex_ held
+    return figures_.queue_reports < options_.queue_reports_max &&
+           figures_.queue_bytes + octets <= options_.queue_bytes_max.value;
+  }
+
   template <typename Push>
   void put_note(Push push) {
     {

@@ -131,8 +131,10 @@ class Store {
   virtual void stop() = 0;
   virtual void reconfigure(Duration retention, Bytes size_max, Duration commit_interval) = 0;
 
-  // False: no room, nothing was taken.
-  [[nodiscard]] virtual bool put_report(StoredReport report) = 0;
+  // Only the caller of `put_report` takes room, so what was free stays free until it puts.
+  [[nodiscard]] virtual bool has_room(std::size_t octets) const = 0;
+  // Refused (and counted) without room.
+  virtual bool put_report(StoredReport report) = 0;
   virtual void put_event(Event event) = 0;
   virtual void put_table(SignedTable table, UnixNanos created) = 0;
   // Returns the ticket that `Commit` will name.

@@ -1,11 +1,11 @@
-"""Who carries the stream from a to b in the `react` bench, each in a triangle of its own.
+"""The peers of the `react` bench: routing daemons that move the kernel's routes.
 
-A contender has `start(triangle, folder)`, which returns when its daemons run, and the seconds it needs to
-settle at first, to be left cut, and to settle after a heal. The kernel's routes carry the stream unless
-the contender names an `arrivals_file` of its own.
+A contender has `start(triangle, folder)`, `wait_until_direct(triangle)`, `arrivals_ns()`, and the seconds
+it needs to settle at first, to be left cut, and to settle after a heal.
 """
 
 import pathlib
+import sys
 import time
 
 from triangle import HOSTS, run
@@ -26,6 +26,18 @@ class KernelRouted:
 
     def __init__(self, build_dir):
         del build_dir  # a program of Debian's
+
+    def start(self, triangle, folder):
+        self.arrivals_file = pathlib.Path(folder) / "arrivals"
+        self.start_daemons(triangle, folder)
+        stream = [sys.executable, str(pathlib.Path(__file__).with_name("paced_stream.py"))]
+        a, b = triangle.loopback("a"), triangle.loopback("b")
+        triangle.spawn("b", *stream, "receive", b, str(self.arrivals_file))
+        triangle.spawn("a", *stream, "send", a, b)
+
+    def arrivals_ns(self):
+        lines = self.arrivals_file.read_text(encoding="utf-8").splitlines()
+        return [int(line.split()[1]) for line in lines if len(line.split()) == 2]
 
     def wait_until_direct(self, triangle):
         deadline = time.monotonic() + DIRECT_TIMEOUT_S
@@ -51,9 +63,9 @@ class BirdOspf(KernelRouted):
     name = "bird_ospf_bfd"
     settle_s = 15.0
     out_s = 3.0
-    heal_s = 6.0
+    heal_s = 10.0
 
-    def start(self, triangle, folder):
+    def start_daemons(self, triangle, folder):
         configs = {}
         for host in HOSTS:
             links = "".join(
@@ -80,7 +92,7 @@ class BirdStatic(KernelRouted):
     out_s = 2.0
     heal_s = 5.0
 
-    def start(self, triangle, folder):
+    def start_daemons(self, triangle, folder):
         configs = {}
         for host in HOSTS:
             others = [peer for peer in HOSTS if peer != host]
@@ -110,7 +122,7 @@ class Babeld(KernelRouted):
     out_s = 3.0
     heal_s = 6.0
 
-    def start(self, triangle, folder):
+    def start_daemons(self, triangle, folder):
         for host in HOSTS:
             interfaces = [f"to-{peer}" for peer in HOSTS if peer != host]
             options = []

@@ -8,11 +8,10 @@ reaction alone. The gap is the longest interval between two arrivals at b around
 
 import argparse
 import contextlib
-import json
 import pathlib
 import random
+import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -23,9 +22,8 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import contenders  # noqa: E402
 import frame  # noqa: E402
+from linkpilot_contender import LinkPilot  # noqa: E402
 from triangle import Triangle  # noqa: E402
-
-STREAM = [sys.executable, str(HERE / "paced_stream.py")]
 
 
 def longest_gap_ms(arrivals_ns, begin_ns, end_ns):
@@ -36,7 +34,7 @@ def longest_gap_ms(arrivals_ns, begin_ns, end_ns):
 
 
 class Run(threading.Thread):
-    """One contender: start, settle, then cut and heal `cuts` times."""
+    """One contender: start, settle, then cut and heal `runs` times."""
 
     def __init__(self, contender, triangle, folder, options):
         super().__init__(name=contender.name)
@@ -53,14 +51,8 @@ class Run(threading.Thread):
     def cut_repeatedly(self):
         triangle, contender = self.triangle, self.contender
         contender.start(triangle, str(self.folder))
-        if hasattr(contender, "arrivals_file"):
-            self.arrivals_file = pathlib.Path(contender.arrivals_file)
-        else:
-            self.arrivals_file = self.folder / "arrivals"
-            triangle.spawn("b", *STREAM, "receive", triangle.loopback("b"), str(self.arrivals_file))
-            triangle.spawn("a", *STREAM, "send", triangle.loopback("a"), triangle.loopback("b"))
         time.sleep(contender.settle_s)
-        for number in range(self.options.cuts):
+        for number in range(self.options.runs):
             contender.wait_until_direct(triangle)
             time.sleep(self.random.random())
             begin = time.time_ns()
@@ -69,16 +61,12 @@ class Run(threading.Thread):
             end = time.time_ns()
             triangle.heal()
             self.windows.append((begin - 200_000_000, end))
-            print(f"{contender.name}: cut {number + 1} of {self.options.cuts}", file=sys.stderr)
+            print(f"{contender.name}: cut {number + 1} of {self.options.runs}", file=sys.stderr)
             time.sleep(contender.heal_s)
         time.sleep(2)
 
     def gaps_ms(self):
-        arrivals = []
-        for line in self.arrivals_file.read_text(encoding="utf-8").splitlines():
-            words = line.split()
-            if len(words) == 2:
-                arrivals.append(int(words[1]))
+        arrivals = self.contender.arrivals_ns()
         return [longest_gap_ms(arrivals, *window) for window in self.windows]
 
 
@@ -92,14 +80,15 @@ def ratio_interval(theirs, ours, seed, draws=4000):
 
 
 def measure(options):
-    names = [contenders.LinkPilot]
+    """{contender: [gap of each cut in ms]}"""
+    kinds = [LinkPilot]
     if not options.no_peers:
-        names += [contenders.BirdOspf, contenders.BirdStatic, contenders.Babeld]
+        kinds += [contenders.BirdOspf, contenders.BirdStatic, contenders.Babeld]
     with contextlib.ExitStack() as stack:
         runs = []
-        for number, kind in enumerate(names):
-            triangle = stack.enter_context(Triangle(number))
+        for number, kind in enumerate(kinds):
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linkpilot-react-"))
+            triangle = stack.enter_context(Triangle(number))
             runs.append(Run(kind(options.build_dir), triangle, folder, options))
         for run in runs:
             run.start()
@@ -111,48 +100,48 @@ def measure(options):
         return {run.name: run.gaps_ms() for run in runs}
 
 
-def summarise(gaps, options):
+def put_figures(bench, gaps, options):
     ours = gaps["linkpilot"]
-    result = {"ours_gap_ms_p50": statistics.median(ours), "ours_gap_ms_max": max(ours),
-              "cuts": options.cuts}
+    bench.add("ours_gap_ms_p50", ours)
+    bench.put("ours_gap_ms_max", max(ours))
     for name, values in gaps.items():
         if name != "linkpilot":
-            result[f"{name}_gap_ms_p50"] = statistics.median(values)
-            result[f"{name}_gap_ms_max"] = max(values)
+            bench.add(f"{name}_gap_ms_p50", values)
+            bench.put(f"{name}_gap_ms_max", max(values))
+    bench.put("cuts", options.runs)
     routing = [name for name in ("bird_ospf_bfd", "babeld") if name in gaps]
     if routing:
         best = min(routing, key=lambda name: statistics.median(gaps[name]))
-        result["best_routing"] = best
-        result["ratio_best_routing"] = statistics.median(gaps[best]) / statistics.median(ours)
-        result["ratio_ci95"] = ratio_interval(gaps[best], ours, options.seed)
-        result["babeld_hello_s"] = contenders.Babeld.hello_s
-    return result
+        bench.put("best_routing", best)
+        bench.put("ratio_best_routing", statistics.median(gaps[best]) / statistics.median(ours))
+        bench.put("ratio_ci95", ratio_interval(gaps[best], ours, options.seed))
+        bench.put("babeld_hello_s", contenders.Babeld.hello_s)
+
+
+def dump(folder, gaps):
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [f"{name},{cut},{gap:.3f}" for name, all_ in gaps.items() for cut, gap in enumerate(all_)]
+    (folder / "react.csv").write_text("\n".join(["contender,cut,gap_ms", *lines, ""]), encoding="utf-8")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cuts", type=int, default=40)
+    frame.add_options(parser, runs=40)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--no-peers", action="store_true")
-    parser.add_argument("--json", action="store_true", help="accepted for uniformity; always printed")
-    parser.add_argument("--dump", metavar="DIR", help="write every gap as CSV")
-    parser.add_argument("--build-dir", default=str(HERE.parents[2] / "build" / "release"))
     options = parser.parse_args()
-    frame.require({} if options.no_peers else
-                  {"bird": "bird2", "babeld": "babeld"}, {"nft": "nftables", "ip": "iproute2"})
-    with frame.Frame("react", runs=options.cuts) as bench:
+    needed = {"nft": "nftables", "ip": "iproute2"}
+    if not options.no_peers:
+        needed |= {"bird": "bird2", "babeld": "babeld"}
+    missing = [package for program, package in needed.items() if not shutil.which(program)]
+    if missing:
+        sys.exit(f"react: install {' '.join(missing)} (tools/setup does), or use --no-peers")
+    bench = frame.Frame("react", options)
+    with bench.measured():
         gaps = measure(options)
-        bench.result.update(summarise(gaps, options))
+    put_figures(bench, gaps, options)
     if options.dump:
-        folder = pathlib.Path(options.dump)
-        folder.mkdir(parents=True, exist_ok=True)
-        lines = ["contender,cut,gap_ms"]
-        lines += [f"{name},{i},{gap:.3f}" for name, all_ in gaps.items() for i, gap in enumerate(all_)]
-        (folder / "react.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    for name, values in sorted(gaps.items(), key=lambda item: statistics.median(item[1])):
-        print(f"{name:16} p50 {statistics.median(values):7.0f} ms   max {max(values):7.0f} ms",
-              file=sys.stderr)
-    print(json.dumps(bench.result))
+        dump(options.dump, gaps)
+    bench.finish()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,10 @@ IPv6), which is what a fibre cut looks like: no interface goes down and no sende
 
 import itertools
 import os
+import pathlib
 import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 HOSTS = ("a", "b", "c")
 LINKS = (("a", "b"), ("a", "c"), ("b", "c"))
