@@ -17,7 +17,7 @@
 
 namespace linkpilot::collector {
 
-inline constexpr std::size_t kProbesActiveMax = 16;
+inline constexpr std::size_t kProbesActiveMax = 8;
 
 class ProbeDesk {
  public:
