@@ -216,7 +216,7 @@ void SenderSession::add_to_sample(Flow& flow, std::uint32_t sequence, const Prob
   sample.duplicate_forward += probe.duplicate_forward;
   sample.duplicate_backward += probe.duplicate_backward;
   sample.reordered_forward += probe.reordered_forward;
-  sample.reordered_backward += probe.reordered_backward ? 1 : 0;
+  sample.reordered_backward += probe.reordered_backward;
   if (probe.send_error) {
     ++sample.local_send_error;
     return;

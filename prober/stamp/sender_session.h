@@ -39,7 +39,7 @@ inline constexpr Duration kBurstIntervalMin = std::chrono::milliseconds(1);
 
 // When intervals begin, on the monotonic clock; the same for all links of an agent.
 struct SampleClock {
-  MonoTime origin;
+  MonoTime origin = {};
   Duration length = std::chrono::seconds(1);
   [[nodiscard]] std::uint32_t index_of(MonoTime time) const {
     return static_cast<std::uint32_t>((time - origin) / length);
@@ -56,7 +56,7 @@ struct SenderOptions {
   Duration answer_timeout = std::chrono::seconds(2);
   Duration drain = std::chrono::seconds(3);
   Duration settle = std::chrono::milliseconds(500);
-  SampleClock samples;
+  SampleClock samples = {};
 };
 
 // What we tell the peer in every packet.
@@ -74,8 +74,8 @@ class SenderSession {
   struct AnswerIn {
     std::span<const std::uint8_t> bytes;
     std::uint8_t flow = 0;  // of the socket it came to
-    MonoTime received;
-    UnixNanos received_wall;
+    MonoTime received = {};
+    UnixNanos received_wall = {};
     bool kernel_stamp = false;
     std::optional<Duration> own_clock_error = {};  // nullopt: not synchronised
   };
