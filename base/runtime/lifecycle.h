@@ -23,7 +23,7 @@ class SignalWatch {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;  // also held by the pending waits
 };
 
 }  // namespace linkpilot
