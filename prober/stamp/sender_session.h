@@ -17,6 +17,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "base/link_sample.h"
 #include "base/plan.h"
 #include "base/time.h"
+#include "prober/stamp/probe_result.h"
 #include "prober/stamp/probe_ring.h"
 #include "prober/stamp/receive_window.h"
 #include "prober/stamp/stamp_auth.h"
@@ -57,6 +59,7 @@ struct SenderOptions {
   Duration drain = std::chrono::seconds(3);
   Duration settle = std::chrono::milliseconds(500);
   SampleClock samples = {};
+  std::function<void(const ProbeResult&)> on_result = {};  // empty: nobody asks
 };
 
 // What we tell the peer in every packet.
@@ -163,6 +166,7 @@ class SenderSession {
                              const LinkTlv& link);
   void note_follow_up(Flow& flow, const FollowUp& follow_up);
   void finish_awaiting(Flow& flow);
+  void tell_result(std::uint8_t flow, std::uint32_t sequence, const Probe& probe) const;
   void add_to_sample(Flow& flow, std::uint32_t sequence, const Probe& probe, LinkSample& sample);
   void add_answered(Flow& flow, std::uint32_t sequence, const Probe& probe, LinkSample& sample);
 
