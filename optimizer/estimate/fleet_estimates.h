@@ -23,17 +23,23 @@ class FleetEstimates {
 
   // `sample.link.from.node` must be the agent that reported it (the caller knows who spoke). False
   // if refused: no room, or a link from a node to itself.
-  bool fold(const LinkSample& sample);
+  // `at` is the collector's monotonic time at the end of the sample's interval: when the report
+  // came in, less (report.created - end of interval), so that no agent's clock is trusted. Samples
+  // that were spooled for long should not be folded.
+  bool fold(const LinkSample& sample, MonoTime at);
   // `reporter` is one of the two nodes of the alarm's link; any other is refused. Returns true if
   // the combined state of the link changed (dead, alive or suspect): only then is a solve worth its
   // while.
-  bool apply(const Alarm& alarm, NodeId reporter, UnixNanos now);
+  bool apply(const Alarm& alarm, NodeId reporter, MonoTime at);
+  // The node's agent started anew: its words of before (dead, suspect) are void, its samples stay.
+  void agent_restarted(NodeId node);
+  // The node left the fleet: all its links are dropped.
   void forget(NodeId node);
 
   // Beliefs of all links, sorted by link.
-  [[nodiscard]] std::vector<LinkBelief> beliefs(UnixNanos now) const;
+  [[nodiscard]] std::vector<LinkBelief> beliefs(MonoTime now) const;
   // Of one link; an unknown one is unmeasured.
-  [[nodiscard]] LinkBelief belief(LinkId link, UnixNanos now) const;
+  [[nodiscard]] LinkBelief belief(LinkId link, MonoTime now) const;
 
   [[nodiscard]] std::size_t size() const { return links_.size(); }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }

@@ -2,7 +2,7 @@
 // A link i->j is seen by the near agent i (the forward half of its samples of i->j) and by the far
 // agent j (the backward half of its samples of j->i); alarms come from both ends, too.
 //
-// Integers and counts in, percentiles and effective counts out. Memory is fixed (about 0.5 kB), a
+// Integers and counts in, percentiles and effective counts out. Memory is fixed (about 0.9 kB), a
 // fold costs O(cells of the sample's sketch), a belief O(kWindowSlots). Pure: time comes in with
 // the data. Bias: a lost probe whose direction nobody knows counts half in each direction.
 #pragma once
@@ -23,6 +23,9 @@ struct EstimateParameters {
   // effective sample is exactly `loss_sample`, filled up by the fleet's median ratio.
   double loss_sample = 300.0;
   Duration loss_memory = std::chrono::seconds(30);
+  // A link whose end died with a bad word on its lips lives again after this many delivered
+  // samples.
+  std::uint8_t delivered_samples_revive = 10;
   std::uint32_t answered_min = 5;  // answered probes before a link counts as measured
   Duration stale_after = std::chrono::seconds(20);
   // One-way delays are believed when both clocks together are at most this wrong.
@@ -40,64 +43,65 @@ enum class LinkEnd : std::uint8_t { near, far };
 
 class LinkEstimate {
  public:
-  static constexpr std::size_t kWindowSlots = 24;    // samples (seconds) in the window
+  static constexpr std::size_t kWindowSlots = 32;    // samples (seconds) in the window, both ends'
   static constexpr std::size_t kQuantilePoints = 8;  // per sample, equally likely
 
   LinkEstimate() = default;
   explicit LinkEstimate(LinkId link) : link_(link) {}
 
-  // `end == near`: `sample.link` is this link. `end == far`: it is this link reversed.
-  void fold(const LinkSample& sample, LinkEnd end, const EstimateParameters& parameters);
+  // `end == near`: `sample.link` is this link. `end == far`: it is this link reversed. `at` is the
+  // collector's time at the end of the sample's interval; the agent's own clock is not trusted.
+  void fold(const LinkSample& sample, LinkEnd end, MonoTime at,
+            const EstimateParameters& parameters);
   // `end` is the agent that raised it: near = the sender of this direction, far = its receiver.
-  void apply(const Alarm& alarm, LinkEnd end, UnixNanos now, const EstimateParameters& parameters);
-  // Forget everything but the flap penalty: the peer restarted with another address, say.
-  void reset();
+  void apply(const Alarm& alarm, LinkEnd end, MonoTime at, const EstimateParameters& parameters);
+  // The agent at `end` started anew: what it said before is no longer its word.
+  void forget_word(LinkEnd end);
 
-  [[nodiscard]] LinkBelief belief(double fleet_loss_ratio, UnixNanos now,
+  [[nodiscard]] LinkBelief belief(double fleet_loss_ratio, MonoTime now,
                                   const EstimateParameters& parameters) const;
   // This link's own loss ratio if it has at least a quarter of the effective sample, else negative.
   [[nodiscard]] double own_loss_ratio(const EstimateParameters& parameters) const;
   [[nodiscard]] LinkState state() const;
   [[nodiscard]] LinkId link() const { return link_; }
-  [[nodiscard]] UnixNanos last_heard() const { return last_heard_; }
+  [[nodiscard]] MonoTime last_heard() const { return last_heard_; }
 
  private:
   // One reported interval: equally likely RTT values as sketch buckets (16 bits hold them).
   struct Slot {
     std::array<std::uint16_t, kQuantilePoints> bucket{};
     std::uint16_t bucket_min = 0;
+    std::uint16_t share = 0;  // of the round trip that this direction takes, in 1/65535; 0: unknown
+    std::uint16_t clock_error_us = 0;
     bool used = false;
   };
   // What one end says of the state, newest word wins.
   struct EndState {
     LinkState state = LinkState::alive;
     bool confirmed = false;
-    std::uint64_t episode = 0;
   };
 
-  void fold_rtt(const LinkSample& sample);
-  void fold_loss(double lost, double sent, UnixNanos at, const EstimateParameters& parameters);
-  void fold_delay(const OneWayDelay& delay, const EstimateParameters& parameters);
-  [[nodiscard]] double penalty_at(UnixNanos now, const EstimateParameters& parameters) const;
+  void fold_rtt(const LinkSample& sample, const OneWayDelay& one_way,
+                const EstimateParameters& parameters);
+  void fold_loss(double lost, double sent, MonoTime at, const EstimateParameters& parameters);
+  void read_window(LinkBelief& belief) const;
+  [[nodiscard]] double penalty_at(MonoTime now, const EstimateParameters& parameters) const;
 
   LinkId link_;
   std::array<Slot, kWindowSlots> slots_{};
   std::uint8_t next_slot_ = 0;
-  std::uint32_t answered_ = 0;  // saturating, since the last reset
-  UnixNanos last_heard_;
+  std::uint8_t delivered_samples_ = 0;  // in a row since the last word against the link
+  std::uint32_t answered_ = 0;          // saturating
+  bool heard_ = false;
+  MonoTime last_heard_;
   // Loss, decayed (see EstimateParameters).
   double lost_ = 0.0;
   double sent_ = 0.0;
-  UnixNanos loss_time_;
-  // One-way delay, exponentially smoothed over the window; error < 0: none.
-  double one_way_ms_ = 0.0;
-  double rtt_mean_ms_ = 0.0;  // smoothed alike, of the same samples
-  double one_way_error_ms_ = -1.0;
-  UnixNanos one_way_time_;
+  MonoTime loss_time_;
   EndState near_state_;
   EndState far_state_;
   double penalty_ = 0.0;
-  UnixNanos penalty_time_;
+  MonoTime penalty_time_;
   bool suppressed_ = false;
 };
 

@@ -35,6 +35,11 @@ struct GuardVerdict {
   friend bool operator==(const GuardVerdict&, const GuardVerdict&) = default;
 };
 
+// Walks every candidate of every table with every way its relays may turn aside; empty if no node
+// can be visited twice, else what could. `tables` may hold several versions of one node's table:
+// that is how mixtures are checked.
+[[nodiscard]] std::string find_loop(std::span<const RouteTable> tables);
+
 [[nodiscard]] GuardVerdict check_tables(const GuardInput& input, const GuardPolicy& policy);
 
 }  // namespace linkpilot::optimizer

@@ -84,6 +84,8 @@ class PathSolver {
   [[nodiscard]] bool all_touched() const { return all_touched_; }
 
  private:
+  void solve_all();
+
   InstructionSet set_ = available_instruction_sets().back();
   std::size_t nodes_ = 0;
   std::size_t stride_ = 0;

@@ -30,7 +30,7 @@ struct LinkBelief {
   double sent_effective = 0.0;
   double sent_measured = 0.0;  // the part of sent_effective that is this link's own
 
-  UnixNanos last_heard;    // end of the newest sample folded in, or the newest alarm
+  MonoTime last_heard;     // when packets last got through in this direction, collector's clock
   double damping = 0.0;    // flap penalty, decayed to this moment (RFC 2439 figure of merit)
   bool damped = false;     // above the suppress threshold and not yet below the reuse threshold
   Duration damped_left{};  // until it falls below the reuse threshold

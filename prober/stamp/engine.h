@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -19,6 +20,7 @@
 #include "base/plan.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "prober/stamp/clock_error.h"
 
 namespace linkpilot::prober {
 
@@ -32,8 +34,11 @@ struct StampEngineOptions {
   std::size_t sessions_max = 8'192;  // reflector sessions; beyond: refused and counted
   Duration answer_timeout = std::chrono::seconds(2);  // later answers are `late`
   Duration drain = std::chrono::seconds(3);  // a sample is closed this long after its interval
+  Duration settle =
+      std::chrono::milliseconds(500);  // ... or this long, if all its probes are final
   std::uint8_t dscp = 0;
-  std::uint64_t seed = 0;  // schedule phases
+  std::uint64_t seed = 0;                              // schedule phases
+  std::function<KernelClockState()> clock_state = {};  // empty: ask the kernel
 };
 
 // One packet heard from a peer on one link, at the kernel's receive time.
@@ -62,6 +67,9 @@ struct StampCounters {
   std::uint64_t missed_by_us = 0;
   std::uint64_t receive_queue_drops = 0;  // SO_RXQ_OVFL
   std::uint64_t timestamps_missing = 0;
+  std::uint64_t refused_replay = 0;
+  std::uint64_t refused_table_full = 0;
+  std::uint64_t clock_steps = 0;
 };
 
 struct ApplyOutcome {

@@ -37,10 +37,9 @@ std::string known_nodes(const Topology& topology) {
 
 Status check_node(const Topology& topology, std::string_view key, const std::string& name) {
   if (topology.find_node(name)) return {};
-  return fail(ErrorCode::not_found,
-              name.empty() ? fmt::format("{}: missing; give a node name", key)
-                           : fmt::format("{}: no node \"{}\"; there are: {}", key, name,
-                                         known_nodes(topology)));
+  return fail(ErrorCode::not_found, name.empty() ? fmt::format("{}: missing; give a node name", key)
+                                                 : fmt::format("{}: no node \"{}\"; there are: {}",
+                                                               key, name, known_nodes(topology)));
 }
 
 Status check_ends(const Topology& topology, const FaultRequest& request) {
@@ -61,17 +60,16 @@ Status check_ends(const Topology& topology, const FaultRequest& request) {
   return {};
 }
 
-Status bad(std::string_view what) {
-  return fail(ErrorCode::invalid_argument, std::string(what));
-}
+Status bad(std::string_view what) { return fail(ErrorCode::invalid_argument, std::string(what)); }
 
 bool is_duration_in_range(Duration value) { return value > Duration{} && value <= kDelayMax; }
 
 Status check_values(const FaultRequest& request) {
   switch (request.kind) {
     case FaultKind::unspecified:
-      return bad("kind: must be one of blackhole, delay, jitter, loss, burst_loss, reorder, "
-                 "duplicate, rate, mtu, node_down, region_cut");
+      return bad(
+          "kind: must be one of blackhole, delay, jitter, loss, burst_loss, reorder, "
+          "duplicate, rate, mtu, node_down, region_cut");
     case FaultKind::delay:
       return is_duration_in_range(request.delay) ? Status{} : bad("add_ms: above 0, at most 60000");
     case FaultKind::jitter:
@@ -165,15 +163,16 @@ bool is_meant(const Fault& fault, const HealRequest& heal) {
     return (heal.from.empty() || heal.from == from) && (heal.to.empty() || heal.to == to);
   };
   if (ends(request.from, request.to)) return true;
-  const bool two_way = heal.direction == Direction::both_ways ||
-                       request.direction == Direction::both_ways;
+  const bool two_way =
+      heal.direction == Direction::both_ways || request.direction == Direction::both_ways;
   return two_way && ends(request.to, request.from);
 }
 
 }  // namespace
 
 std::string_view to_string(FaultKind kind) {
-  const auto it = std::ranges::find(kKindNames, kind, [](const auto& entry) { return entry.first; });
+  const auto it =
+      std::ranges::find(kKindNames, kind, [](const auto& entry) { return entry.first; });
   return it == kKindNames.end() ? "unspecified" : it->second;
 }
 

@@ -1,5 +1,6 @@
-// Faults: what an operator of the lab changes while it runs, as a list of overrides on the topology's
-// settings. Values and pure functions: the settings in force follow from topology and list alone.
+// Faults: what an operator of the lab changes while it runs, as a list of overrides on the
+// topology's settings. Values and pure functions: the settings in force follow from topology and
+// list alone.
 //
 // Of several faults on one pair delays add up; of everything else the newest holds.
 #pragma once
@@ -42,16 +43,16 @@ enum class Direction : std::uint8_t { one_way, both_ways };
 // What is asked for. Node names are resolved by `FaultList::set`.
 struct FaultRequest {
   FaultKind kind = FaultKind::unspecified;
-  std::string from;    // pair faults; "*" is every node but the collector
+  std::string from;  // pair faults; "*" is every node but the collector
   std::string to;
   Direction direction = Direction::one_way;
-  std::string node;    // node_down
-  std::string region;  // region_cut
+  std::string node;                  // node_down
+  std::string region;                // region_cut
   std::optional<std::uint8_t> flow;  // blackhole of one ECMP sibling
-  Duration delay{};    // delay: what is added; reorder: how long packets are held back
+  Duration delay{};  // delay: what is added; reorder: how long packets are held back
   Duration jitter{};
-  double ratio = 0;    // loss, burst_loss, reorder, duplicate
-  Duration mean{};     // burst_loss: mean length of a burst
+  double ratio = 0;  // loss, burst_loss, reorder, duplicate
+  Duration mean{};   // burst_loss: mean length of a burst
   std::uint64_t rate_bits_per_s = 0;
   Duration queue{};
   std::uint32_t mtu = 0;
@@ -62,7 +63,8 @@ struct Fault {
   FaultRequest request;
 };
 
-// Which faults to lift: by number, or every one that names the given ends, or, all empty, everything.
+// Which faults to lift: by number, or every one that names the given ends, or, all empty,
+// everything.
 struct HealRequest {
   std::optional<std::uint32_t> number;
   std::string from;
@@ -84,7 +86,8 @@ class FaultList {
  public:
   [[nodiscard]] Result<Fault> set(const Topology& topology, const FaultRequest& request);
   // The faults that were lifted; not_found if a number or an end matches nothing.
-  [[nodiscard]] Result<std::vector<Fault>> heal(const Topology& topology, const HealRequest& request);
+  [[nodiscard]] Result<std::vector<Fault>> heal(const Topology& topology,
+                                                const HealRequest& request);
   [[nodiscard]] const std::vector<Fault>& active() const { return faults_; }
   [[nodiscard]] SettingsInForce apply(const Topology& topology) const;
 

@@ -1,6 +1,6 @@
-// What the emulated network does to packets of one ordered pair of nodes: the settings (a value) and the
-// little state they need between packets. Pure: time is passed in, chance comes from the pair's own Rng,
-// so that one pair's draws never depend on another pair's traffic.
+// What the emulated network does to packets of one ordered pair of nodes: the settings (a value)
+// and the little state they need between packets. Pure: time is passed in, chance comes from the
+// pair's own Rng, so that one pair's draws never depend on another pair's traffic.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,10 @@ namespace linkpilot::lab {
 inline constexpr std::uint8_t kFlowsMax = 64;  // ECMP siblings of one pair
 inline constexpr std::uint8_t kHopsMax = 30;   // virtual routers of one pair
 
-// Loss that comes in bursts: a two-state chain (Gilbert 1960, Elliott 1963) stepped in time, not per
-// packet, so that a sparse probe stream and a dense media stream see the same outages. All packets of a
-// burst are lost; bursts have an exponential length of this mean, and take `ratio` of all time.
+// Loss that comes in bursts: a two-state chain (Gilbert 1960, Elliott 1963) stepped in time, not
+// per packet, so that a sparse probe stream and a dense media stream see the same outages. All
+// packets of a burst are lost; bursts have an exponential length of this mean, and take `ratio` of
+// all time.
 struct BurstLoss {
   double ratio = 0;
   Duration mean{};
@@ -23,20 +24,22 @@ struct BurstLoss {
 };
 
 struct Impairment {
-  Duration delay{};          // one way
-  Duration jitter{};         // added, uniform in [0, jitter); never reorders packets of one flow
-  double loss = 0;           // independent, each packet
+  Duration delay{};   // one way
+  Duration jitter{};  // added, uniform in [0, jitter); never reorders packets of one flow
+  double loss = 0;    // independent, each packet
   BurstLoss burst;
-  double reorder = 0;        // this share of packets is held back by `reorder_delay`, past their followers
+  double reorder =
+      0;  // this share of packets is held back by `reorder_delay`, past their followers
   Duration reorder_delay{};
-  double duplicate = 0;      // this share is delivered twice
+  double duplicate = 0;               // this share is delivered twice
   std::uint64_t rate_bits_per_s = 0;  // 0: unlimited
-  Duration queue{};          // what waits longer for a limited rate is dropped
-  std::uint32_t mtu = 1500;  // octets of the IP packet
-  std::uint8_t flows = 1;    // ECMP siblings, chosen by the 5-tuple
-  Duration flow_spread{};    // sibling k of n is k/n of this longer
-  std::uint8_t hops = 0;     // virtual routers; each takes one from the TTL
-  std::uint64_t dead_flows = 0;  // bit k: sibling k swallows everything, at entry; all ones: a blackhole
+  Duration queue{};                   // what waits longer for a limited rate is dropped
+  std::uint32_t mtu = 1500;           // octets of the IP packet
+  std::uint8_t flows = 1;             // ECMP siblings, chosen by the 5-tuple
+  Duration flow_spread{};             // sibling k of n is k/n of this longer
+  std::uint8_t hops = 0;              // virtual routers; each takes one from the TTL
+  std::uint64_t dead_flows =
+      0;  // bit k: sibling k swallows everything, at entry; all ones: a blackhole
 
   friend bool operator==(const Impairment&, const Impairment&) = default;
 };

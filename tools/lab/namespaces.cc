@@ -50,8 +50,8 @@ bool write_text(const std::string& path, std::string_view text) {
   return file && ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
-// /run/netns must be a shared mount point, or namespaces mounted in it stay invisible to processes with
-// a mount namespace of their own (ip-netns(8)).
+// /run/netns must be a shared mount point, or namespaces mounted in it stay invisible to processes
+// with a mount namespace of their own (ip-netns(8)).
 Status prepare_namespace_folder() {
   const std::string folder(kNamespaceFolder);
   if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return system_failure(folder);
@@ -69,9 +69,11 @@ Status enter_new_namespace(const std::string& name) {
   const std::string path = namespace_path(name);
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
   if (!file && errno == EEXIST) {
-    return fail(ErrorCode::unavailable,
-                fmt::format("network namespace {} exists and is not this prefix's own; choose another "
-                            "--prefix, or remove it with: ip netns delete {}", name, name));
+    return fail(
+        ErrorCode::unavailable,
+        fmt::format("network namespace {} exists and is not this prefix's own; choose another "
+                    "--prefix, or remove it with: ip netns delete {}",
+                    name, name));
   }
   if (!file) return system_failure(path);
   if (::unshare(CLONE_NEWNET) != 0) return system_failure("new network namespace");
@@ -81,8 +83,8 @@ Status enter_new_namespace(const std::string& name) {
   return {};
 }
 
-// Reverse-path filters of 1 or 2 silently drop what virtual routers answer; router solicitations and
-// link-local addresses would put packets in the ledger that no test sent.
+// Reverse-path filters of 1 or 2 silently drop what virtual routers answer; router solicitations
+// and link-local addresses would put packets in the ledger that no test sent.
 void quieten_namespace() {
   struct Setting {
     const char* path;
@@ -121,8 +123,8 @@ Result<NodeDevice> make_device(const std::string& name, const LabNode& node) {
   Result<Netlink> netlink = Netlink::open();
   if (!netlink) return fail(netlink.error());
   if (Status status = netlink->set_up("lo"); !status) return fail(status.error());
-  Status status = netlink->set_up(
-      "wan0", {.mtu = 1500, .transmit_queue_packets = kDeviceQueuePackets});
+  Status status =
+      netlink->set_up("wan0", {.mtu = 1500, .transmit_queue_packets = kDeviceQueuePackets});
   if (status) status = netlink->add_address(node.v4);
   if (status) status = netlink->add_address(node.v6);
   if (status) status = netlink->add_default_route(Netlink::Family::v4);
@@ -145,8 +147,9 @@ std::vector<std::string> missing_requirements() {
   std::vector<std::string> missing;
   if (::geteuid() != 0) missing.emplace_back("root: run it with sudo");
   if (::access("/dev/net/tun", F_OK) != 0) {
-    missing.emplace_back("/dev/net/tun: load it with `modprobe tun`, or pass the device into the "
-                         "container (--device /dev/net/tun)");
+    missing.emplace_back(
+        "/dev/net/tun: load it with `modprobe tun`, or pass the device into the "
+        "container (--device /dev/net/tun)");
   } else if (const UniqueFd tun(::open("/dev/net/tun", O_RDWR | O_CLOEXEC)); !tun) {
     missing.emplace_back(fmt::format("/dev/net/tun cannot be opened: {}", std::strerror(errno)));
   }
@@ -165,8 +168,8 @@ std::vector<std::string> missing_requirements() {
 Result<RunLock> RunLock::take(const std::string& prefix) {
   if (!is_valid_prefix(prefix)) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("prefix \"{}\": use 1 to {} of a-z 0-9 -, starting with a letter", prefix,
-                            kPrefixLengthMax));
+                fmt::format("prefix \"{}\": use 1 to {} of a-z 0-9 -, starting with a letter",
+                            prefix, kPrefixLengthMax));
   }
   if (::mkdir(std::string(kStateFolder).c_str(), 0755) != 0 && errno != EEXIST) {
     return fail(system_failure(kStateFolder).error());
@@ -176,8 +179,8 @@ Result<RunLock> RunLock::take(const std::string& prefix) {
   if (!file) return fail(system_failure(path).error());
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     return fail(ErrorCode::unavailable,
-                fmt::format("prefix \"{}\" is in use by process {}; choose another --prefix", prefix,
-                            read_text(path)));
+                fmt::format("prefix \"{}\" is in use by process {}; choose another --prefix",
+                            prefix, read_text(path)));
   }
   const std::string pid = std::to_string(::getpid());
   if (::ftruncate(file.get(), 0) != 0 ||
@@ -219,10 +222,11 @@ Result<std::vector<NodeDevice>> make_devices(const RunLock& lock, const Topology
   // A name that exists already is somebody else's: it must not get on the list of what is removed.
   for (const std::string& name : names) {
     if (::access(namespace_path(name).c_str(), F_OK) == 0) {
-      return fail(ErrorCode::unavailable,
-                  fmt::format("network namespace {} exists already and was not made by a run of this "
-                              "prefix; choose another --prefix, or: ip netns delete {}",
-                              name, name));
+      return fail(
+          ErrorCode::unavailable,
+          fmt::format("network namespace {} exists already and was not made by a run of this "
+                      "prefix; choose another --prefix, or: ip netns delete {}",
+                      name, name));
     }
   }
   if (Status status = lock.note_namespaces(names); !status) return fail(status.error());

@@ -1,8 +1,10 @@
-// One network namespace and one TUN device per node, and the hygiene around them: a lock per prefix, a
-// list of what was made (so that a later run removes exactly that, even after a kill), removal on exit.
+// One network namespace and one TUN device per node, and the hygiene around them: a lock per
+// prefix, a list of what was made (so that a later run removes exactly that, even after a kill),
+// removal on exit.
 //
 // Names: namespace PREFIX-NODE in /run/netns (where `ip netns` looks), device wan0. State: folder
-// /run/linkpilot-lab with PREFIX.lock and PREFIX.namespaces. Needs root; says exactly what is missing.
+// /run/linkpilot-lab with PREFIX.lock and PREFIX.namespaces. Needs root; says exactly what is
+// missing.
 #pragma once
 
 #include <string>
@@ -24,8 +26,8 @@ inline constexpr std::size_t kPrefixLengthMax = 24;
 // Everything this machine lacks for a run, one line each; empty: ready.
 [[nodiscard]] std::vector<std::string> missing_requirements();
 
-// Holds the lock of a prefix for its lifetime. A second holder is `unavailable`, with the pid of the
-// first. Taking it removes what an earlier run of the prefix left behind.
+// Holds the lock of a prefix for its lifetime. A second holder is `unavailable`, with the pid of
+// the first. Taking it removes what an earlier run of the prefix left behind.
 class RunLock {
  public:
   [[nodiscard]] static Result<RunLock> take(const std::string& prefix);
@@ -48,8 +50,8 @@ class RunLock {
 
 struct NodeDevice {
   std::string network_namespace;
-  UniqueFd tun;      // one IP packet per read and write, not blocking
-  Netlink netlink;   // opened inside the namespace
+  UniqueFd tun;     // one IP packet per read and write, not blocking
+  Netlink netlink;  // opened inside the namespace
 };
 
 // In the order of the topology's nodes. On failure everything made is removed with the lock.

@@ -21,8 +21,8 @@ namespace linkpilot::lab {
 namespace {
 
 Status system_error(std::string_view what, int error) {
-  const ErrorCode code = error == EPERM || error == EACCES ? ErrorCode::permission
-                                                           : ErrorCode::unavailable;
+  const ErrorCode code =
+      error == EPERM || error == EACCES ? ErrorCode::permission : ErrorCode::unavailable;
   return fail(code, fmt::format("{}: {}", what, std::strerror(error)));
 }
 
@@ -88,7 +88,7 @@ Status Netlink::transact(const Request& request) {
       header.nlmsg_type != NLMSG_ERROR) {
     return fail(ErrorCode::corrupt, "netlink answered with something else than a result");
   }
-  const int error = -reinterpret_cast<const nlmsgerr*>(NLMSG_DATA(&header))->error;
+  const int error = -reinterpret_cast<const nlmsgerr*>(answer.data() + NLMSG_HDRLEN)->error;
   return error == 0 ? Status{} : system_error("netlink", error);
 }
 

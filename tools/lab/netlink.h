@@ -1,6 +1,6 @@
 // The few things the lab asks of the kernel's rtnetlink: bring a device up, give it addresses and a
-// default route, read its counters. A socket works in the network namespace of the thread that opened
-// it, for its whole life. Sources: rtnetlink(7), RFC 3549. One thread at a time.
+// default route, read its counters. A socket works in the network namespace of the thread that
+// opened it, for its whole life. Sources: rtnetlink(7), RFC 3549. One thread at a time.
 #pragma once
 
 #include <cstdint>

@@ -99,7 +99,8 @@ std::optional<PacketFields> parse_v6(Bytes8 bytes) {
   std::uint8_t next = bytes[6];
   std::size_t at = kV6Header;
   bool first_fragment = true;
-  // Hop-by-hop 0, routing 43, destination options 60: length in 8-octet units less one; fragment 44.
+  // Hop-by-hop 0, routing 43, destination options 60: length in 8-octet units less one;
+  // fragment 44.
   for (int i = 0; i < kExtensionHeadersMax; ++i) {
     if (next != 0 && next != 43 && next != 60 && next != 44) break;
     if (at + 8 > total) return fields;
@@ -202,8 +203,8 @@ std::vector<std::uint8_t> icmp_v6(IcmpError error, const IpAddress& router, Byte
   }
   std::copy_n(original.begin(), quote, icmp.begin() + 8);
   // Pseudo-header of RFC 8200 s8.1: both addresses, upper-layer length, next header.
-  const std::uint32_t pseudo =
-      sum_words(Bytes8(out).subspan(8, 32), static_cast<std::uint32_t>(8 + quote) + kProtocolIcmpV6);
+  const std::uint32_t pseudo = sum_words(Bytes8(out).subspan(8, 32),
+                                         static_cast<std::uint32_t>(8 + quote) + kProtocolIcmpV6);
   write_u16(icmp, 2, checksum(sum_words(icmp, pseudo)));
   return out;
 }

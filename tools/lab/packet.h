@@ -1,5 +1,6 @@
-// Reading and changing IP packets as they come off a TUN device: just the fields the emulator decides
-// by, every length checked against the bytes that are there. Writing: the ICMP errors of virtual routers.
+// Reading and changing IP packets as they come off a TUN device: just the fields the emulator
+// decides by, every length checked against the bytes that are there. Writing: the ICMP errors of
+// virtual routers.
 //
 // Offsets: RFC 791 s3.1 (IPv4), RFC 8200 s3-4 (IPv6), RFC 792 and RFC 4443 (ICMP).
 #pragma once
@@ -42,8 +43,8 @@ struct PacketFields {
 // Nothing if the bytes are not one whole IPv4 or IPv6 packet.
 [[nodiscard]] std::optional<PacketFields> parse_packet(std::span<const std::uint8_t> bytes);
 
-// Which of `flows` equal paths a packet takes: a hash of addresses, protocol and ports, as routers do
-// (RFC 2992). Echo requests of one ping keep one path.
+// Which of `flows` equal paths a packet takes: a hash of addresses, protocol and ports, as routers
+// do (RFC 2992). Echo requests of one ping keep one path.
 [[nodiscard]] std::uint8_t choose_flow(const PacketFields& packet, std::uint8_t flows);
 
 // Lowers the TTL and, for IPv4, redoes the header checksum. `bytes` was parsed before; ttl > hops.
@@ -51,8 +52,8 @@ void lower_ttl(std::span<std::uint8_t> bytes, std::uint8_t hops);
 
 enum class IcmpError : std::uint8_t { time_exceeded, packet_too_big };
 
-// The answer a router at `router` gives to the sender of `original`. Nothing for packets that must not
-// be answered: ICMP errors (RFC 1122 s3.2.2) and later fragments.
+// The answer a router at `router` gives to the sender of `original`. Nothing for packets that must
+// not be answered: ICMP errors (RFC 1122 s3.2.2) and later fragments.
 [[nodiscard]] std::optional<std::vector<std::uint8_t>> make_icmp_error(
     IcmpError error, const IpAddress& router, std::span<const std::uint8_t> original,
     const PacketFields& fields, std::uint32_t mtu);

@@ -1,8 +1,9 @@
-// The emulated network as a value: regions, nodes in them, and what each ordered pair does to packets.
+// The emulated network as a value: regions, nodes in them, and what each ordered pair does to
+// packets.
 //
 // Addresses follow from a node's place n (from 0) in the list: 10.77.(n+1).1 and fd00:77::(n+1).
-// The collector is a node of kind `collector`: it has the delays of its region plus a little, and link
-// faults between other nodes do not touch it.
+// The collector is a node of kind `collector`: it has the delays of its region plus a little, and
+// link faults between other nodes do not touch it.
 #pragma once
 
 #include <cstdint>
@@ -61,9 +62,9 @@ struct Topology {
 // Which node an address belongs to, if it is one of ours.
 [[nodiscard]] std::optional<NodeIndex> node_of_address(const IpAddress& address, std::size_t nodes);
 
-// Address of virtual router `hop` (1 = nearest to the sender) on the way between two nodes. The first
-// half of the routers is shared by all pairs that leave the sender, the second half by all that reach
-// the receiver, as in real networks. 198.18/15 is set aside for benchmarks (RFC 2544).
+// Address of virtual router `hop` (1 = nearest to the sender) on the way between two nodes. The
+// first half of the routers is shared by all pairs that leave the sender, the second half by all
+// that reach the receiver, as in real networks. 198.18/15 is set aside for benchmarks (RFC 2544).
 [[nodiscard]] IpAddress hop_address(bool v6, NodeIndex from, NodeIndex to, std::uint8_t hop,
                                     std::uint8_t hops);
 

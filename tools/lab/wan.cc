@@ -32,7 +32,8 @@ Wan::Wan(const Topology& topology, const Options& options, LedgerSink& sink)
   const std::size_t pairs = topology_.pairs.size();
   states_.reserve(pairs);
   for (std::size_t pair = 0; pair < pairs; ++pair) {
-    states_.push_back({Rng(pair_seed(options.seed, pair)), {}, {}, std::vector<MonoTime>(kFlowsMax)});
+    states_.push_back(
+        {Rng(pair_seed(options.seed, pair)), {}, {}, std::vector<MonoTime>(kFlowsMax)});
   }
   pair_counters_.resize(pairs);
   slots_.resize(options.packets_max);
@@ -77,8 +78,8 @@ void Wan::decide(Fateful& packet, const PacketFields& fields, std::span<const st
   if (settings_.pair_cut[index]) return drop(packet, Fate::region_cut);
   if ((pair.dead_flows >> packet.record.flow & 1) != 0) return drop(packet, Fate::blackhole);
   if (fields.ttl <= pair.hops) {
-    answer_as_router(packet, fields, IcmpError::time_exceeded, std::max<std::uint8_t>(fields.ttl, 1),
-                     bytes);
+    answer_as_router(packet, fields, IcmpError::time_exceeded,
+                     std::max<std::uint8_t>(fields.ttl, 1), bytes);
     return drop(packet, Fate::ttl);
   }
   if (fields.length > pair.mtu) {
@@ -216,8 +217,8 @@ Result<Fault> Wan::set_fault(const FaultRequest& request, UnixNanos wall) {
   LedgerRecord record;
   record.arrival_ns = wall.ns;
   record.fate = Fate::fault_set;
-  record.source = topology_.find_node(request.from.empty() ? request.node : request.from)
-                      .value_or(kNoNode);
+  record.source =
+      topology_.find_node(request.from.empty() ? request.node : request.from).value_or(kNoNode);
   record.destination = topology_.find_node(request.to).value_or(kNoNode);
   record.values = {fault->number, static_cast<std::uint64_t>(request.kind)};
   sink_.record(record);
@@ -232,9 +233,9 @@ Result<std::vector<Fault>> Wan::heal(const HealRequest& request, UnixNanos wall)
     LedgerRecord record;
     record.arrival_ns = wall.ns;
     record.fate = Fate::fault_healed;
-    record.source = topology_.find_node(fault.request.from.empty() ? fault.request.node
-                                                                   : fault.request.from)
-                        .value_or(kNoNode);
+    record.source =
+        topology_.find_node(fault.request.from.empty() ? fault.request.node : fault.request.from)
+            .value_or(kNoNode);
     record.destination = topology_.find_node(fault.request.to).value_or(kNoNode);
     record.values = {fault.number, static_cast<std::uint64_t>(fault.request.kind)};
     sink_.record(record);
@@ -249,7 +250,8 @@ void Wan::refresh_settings() {
     if (next.pairs[pair].rate_bits_per_s != settings_.pairs[pair].rate_bits_per_s) {
       states_[pair].rate_free = {};
     }
-    // A change of delay is another way through the network: its packets may overtake the older ones.
+    // A change of delay is another way through the network: its packets may overtake the older
+    // ones.
     if (next.pairs[pair].delay != settings_.pairs[pair].delay) {
       std::ranges::fill(states_[pair].last_due, MonoTime{});
     }

@@ -27,8 +27,8 @@
 namespace linkpilot::lab {
 
 struct WanCounters {
-  std::uint64_t read = 0;       // packets that nodes sent
-  std::uint64_t delivered = 0;  // copies written, the routers' answers included
+  std::uint64_t read = 0;                   // packets that nodes sent
+  std::uint64_t delivered = 0;              // copies written, the routers' answers included
   std::array<std::uint64_t, 16> by_fate{};  // index: Fate, packets only
   std::uint64_t in_flight_max = 0;
 };
@@ -58,7 +58,8 @@ class Wan {
 
   void on_packet(NodeIndex from, std::span<const std::uint8_t> bytes, Now now);
   [[nodiscard]] std::optional<MonoTime> next_due() const;
-  // The earliest packet due at or before `now`. Packets to a node that is down are dropped on the way.
+  // The earliest packet due at or before `now`. Packets to a node that is down are dropped on the
+  // way.
   [[nodiscard]] std::optional<Due> take_due(MonoTime now);
   // `written` is the wall clock right before the write.
   void settle(const Due& due, UnixNanos written, WriteResult result);
@@ -92,8 +93,8 @@ class Wan {
   struct PairState {
     Rng rng;
     BurstState burst;
-    MonoTime rate_free;               // when a limited link has sent all it took
-    std::vector<MonoTime> last_due;   // per flow: jitter must not reorder
+    MonoTime rate_free;              // when a limited link has sent all it took
+    std::vector<MonoTime> last_due;  // per flow: jitter must not reorder
   };
   struct Fateful {  // where a packet is going and what the ledger will say
     NodeIndex from;
