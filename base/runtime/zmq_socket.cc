@@ -123,6 +123,7 @@ int send_body(void* socket, std::span<const std::uint8_t> bytes) {
 }
 
 std::span<const std::uint8_t> AlignedView::of(std::span<const std::uint8_t> bytes) {
+  if (bytes.empty()) return {};  // memcpy takes no null pointer, not even for nothing
   if (reinterpret_cast<std::uintptr_t>(bytes.data()) % 8 == 0) return bytes;
   copy_.resize((bytes.size() + 7) / 8);
   std::memcpy(copy_.data(), bytes.data(), bytes.size());

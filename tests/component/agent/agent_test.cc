@@ -153,6 +153,7 @@ TEST_F(AgentTest, TwoAgentsMeasureEachOther) {
   start_both();
   for (int node = 0; node < kNodes; ++node) {
     const Client& client = *clients_[node];
+    ASSERT_TRUE(collector_.wait([&] { return client.pings > 0; }));
     ASSERT_FALSE(client.hellos.empty());
     EXPECT_EQ(client.hellos[0].self.name, client.name);
     EXPECT_EQ(client.hellos[0].kind, ClientKind::agent);
