@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kReceivePerStepMax = 1024;
 // Later than this many periods, a stream goes on at its schedule instead of sending a burst.
 constexpr int kCatchUpPeriods = 2;
+// Looking for a new table costs two stat(2); marks need no looking.
+constexpr Duration kPollInterval = std::chrono::milliseconds(6);
 constexpr Duration kStatsInterval = std::chrono::seconds(1);
 
 std::string_view status_name(lpr_status status) {
@@ -97,6 +99,8 @@ void MediaNode::step(Now now) {
   lookup_credit_ +=
       std::min(std::chrono::duration<double>(pause).count(), 0.1) * options_.lookups_per_second;
   look_up_more(now);
+  if (has_news_) std::fflush(events_.get());  // who follows the file sees what happened at once
+  has_news_ = false;
   if (now.mono >= next_stats_) {
     next_stats_ = now.mono + kStatsInterval;
     log_stats(now);
@@ -104,8 +108,11 @@ void MediaNode::step(Now now) {
 }
 
 void MediaNode::take_in_table(Now now) {
+  if (now.mono < next_poll_) return;
+  next_poll_ = now.mono + kPollInterval;
   if (!routes_.poll(now.wall)) return;
   self_ = routes_.self().value_or(NodeId{});
+  has_news_ = true;
   std::string names;
   for (const KnownNode& node : routes_.nodes()) {
     names += fmt::format("{}\"{}\":\"{}\"", names.empty() ? "" : ",", node.id.value, node.name);
@@ -215,6 +222,7 @@ ChosenPath MediaNode::look_up(NodeId target, Stream& stream, Now now) {
   const ChosenPath path = routes_.lookup(stream.target_name, now.wall);
   if (path.same_choice(stream.choice)) return path;
   stream.choice = path;
+  has_news_ = true;
   fmt::print(events_.get(),
              "{{\"e\":\"choice\",\"t\":{},\"to\":{},\"status\":\"{}\",\"path\":{},\"candidate\":{},"
              "\"flags\":{},\"version\":{}}}\n",

@@ -96,6 +96,8 @@ class MediaNode {
   Duration latest_step_{};  // longest pause between steps since the last stats
   MonoTime last_step_;
   MonoTime next_stats_;
+  MonoTime next_poll_;
+  bool has_news_ = false;  // lines in the event file's buffer
 };
 
 }  // namespace linkpilot::media
