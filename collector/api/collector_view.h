@@ -44,6 +44,7 @@ struct ProbeFigures {
 
 struct CollectorView {
   UnixNanos now;
+  MonoTime now_mono;
   UnixNanos started;
   std::uint64_t epoch = 0;
 

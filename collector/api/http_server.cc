@@ -150,7 +150,6 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const Options& options, An
                 fmt::format("cannot listen on {}: in use, or not an address of this host", options.listen));
   }
   state->thread = std::thread([raw = &server] { raw->listen_after_bind(); });
-  server.wait_until_ready();
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
 }
 

@@ -59,7 +59,7 @@ Json link_json(const CollectorView& view, const PacedLink& paced, const optimize
               {"state_since_at", time_text(history.state_since)},
               {"state_reason", history.state_reason},
               {"measured", belief.measured && !belief.stale},
-              {"age_ms", age_ms(view.now, belief.last_heard)},
+              {"age_ms", belief.last_heard.ns == 0 ? Json(nullptr) : Json(ms(view.now_mono - belief.last_heard))},
               {"probe_interval_ms", ms(paced.planned.interval)},
               {"planned_fast", is_fast(paced.pace)},
               {"planned_reason", to_string(paced.pace)}};

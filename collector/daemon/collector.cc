@@ -93,7 +93,7 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Sign
     return server_->send(connection, schemas::encode(message));
   };
   hooks.on_hello = [this](AgentRecord& agent, bool returned) { on_hello(agent, returned); };
-  hooks.on_link_state = [this](LinkId link, const Alarm&) { note_link_state(link); };
+  hooks.on_link_state = [this](LinkId link) { note_link_state(link); };
   hooks.on_table_ack = [this](AgentRecord& agent) { note_loaded(agent); };
   hooks.on_probe_result = [this](NodeId from, const ProbeResult& result) {
     probes_.answer(from, result);
@@ -132,7 +132,7 @@ void Collector::restore(const Restored& restored) {
       config_.store.path, now.wall - kRefoldAge, kRefoldMax, [&](const ReportRow& row) {
         Result<AgentMessage> message = schemas::decode_agent_message(row.bytes());
         if (!message || !std::holds_alternative<Report>(*message)) return;
-        ingest_->refold(row.node, std::get<Report>(*message), now);
+        ingest_->refold(row.node, std::get<Report>(*message), row.received, now);
       });
   if (!status) tell(EventLevel::warn, "history_unreadable", "", status.error().message);
 }
@@ -213,6 +213,7 @@ void Collector::on_scan(Result<DirectoryScan> scan) {
            fmt::format("node number {}", agent.id.value));
     } else {
       ingest_->on_revoked(agent.id);
+      ingest_->forget(agent.id);
       publisher_.forget(agent.id);
       tell(EventLevel::warn, "agent_revoked", agent.name, "its key file is gone");
     }
@@ -279,6 +280,7 @@ void Collector::publish_view() {
   view_made_ = now.mono;
   auto view = std::make_shared<CollectorView>();
   view->now = now.wall;
+  view->now_mono = now.mono;
   view->started = started_;
   view->epoch = epoch_;
   view->agents = agents_;

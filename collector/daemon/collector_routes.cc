@@ -26,7 +26,7 @@ bool names_node(LinkId link, NodeId node) { return link.from.node == node || lin
 
 // What the planner is told: a dead node's links are dead, whatever was last measured of them.
 std::vector<optimizer::LinkBelief> Collector::beliefs(Now now) const {
-  std::vector<optimizer::LinkBelief> out = estimates_.beliefs(now.wall);
+  std::vector<optimizer::LinkBelief> out = estimates_.beliefs(now.mono);
   const auto is_of_fleet = [this](NodeId node) {
     const auto found = agents_.find(node);
     return found != agents_.end() && found->second.enrolled && found->second.profile;
@@ -77,7 +77,7 @@ bool Collector::may_solve(Now now) {
     if (!agents_.at(node).heard()) continue;
     for (const PacedLink& link : plan.links) {
       if (!agents_.at(link.planned.link.to.node).heard()) continue;
-      const optimizer::LinkBelief belief = estimates_.belief(link.planned.link, now.wall);
+      const optimizer::LinkBelief belief = estimates_.belief(link.planned.link, now.mono);
       if (!belief.usable() && belief.state != LinkState::dead) all_measured = false;
     }
   }
@@ -114,7 +114,7 @@ void Collector::solve_alarm() {
 void Collector::note_link_state(LinkId link) {
   changed_links_.push_back(link);
   const Now now = clock_.now();
-  const LinkState state = estimates_.belief(link, now.wall).state;
+  const LinkState state = estimates_.belief(link, now.mono).state;
   if (state == LinkState::alive) {
     troubled_.erase(link);
     plans_.warm_link(link, now.mono);
@@ -130,7 +130,7 @@ void Collector::watch_nodes(Now now) {
   const bool any_dead = std::any_of(agents_.begin(), agents_.end(),
                                     [](const auto& agent) { return agent.second.dead; });
   if (troubled_.empty() && !any_dead) return;
-  std::vector<optimizer::LinkBelief> measured = estimates_.beliefs(now.wall);
+  std::vector<optimizer::LinkBelief> measured = estimates_.beliefs(now.mono);
   const std::vector<NodeVerdict> verdicts = judge_nodes(
       agents_, measured, [this](LinkId link) { return is_fast(plans_.pace_of(link)); }, now);
   for (const NodeVerdict& verdict : verdicts) {

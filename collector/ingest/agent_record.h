@@ -66,6 +66,7 @@ struct AgentRecord {
   std::string software;
   AgentState state = AgentState::never_seen;
   std::optional<AgentConnection> connection;
+  std::uint64_t last_run_id = 0;
   std::deque<std::uint64_t> superseded_runs;  // at most kSupersededRunsMax
   MonoTime last_heard;
   UnixNanos last_heard_at;       // zero: never

@@ -50,7 +50,7 @@ struct IngestHooks {
   // The agent said Hello: send it plan and table. `returned`: it was silent, dead or never seen.
   std::function<void(AgentRecord& agent, bool returned)> on_hello;
   // The combined state of a link changed by an alarm: solve now.
-  std::function<void(LinkId link, const Alarm& alarm)> on_link_state;
+  std::function<void(LinkId link)> on_link_state;
   std::function<void(AgentRecord& agent)> on_table_ack;
   std::function<void(NodeId from, const ProbeResult& result)> on_probe_result;
   // Where the connection comes from, by key.
@@ -72,7 +72,7 @@ class Ingest {
 
   // What the store kept: dedup marks, and reports young enough to teach something.
   void restore(const std::vector<RestoredDedup>& dedup, Now now);
-  void refold(NodeId node, const Report& report, Now now);
+  void refold(NodeId node, const Report& report, UnixNanos received, Now now);
 
   [[nodiscard]] const IngestCounters& counters() const { return counters_; }
   // Newest measurement folded in, for the age of decisions.
@@ -90,10 +90,12 @@ class Ingest {
   void handle(AgentRecord& agent, const Ping& ping, Now now);
   void heard(AgentRecord& agent, Now now);
   bool admit(AgentRecord& agent, const PeerId& from, Now now);
-  void fold(AgentRecord& agent, const Report& report, Now now);
-  void fold_sample(AgentRecord& agent, const LinkSample& sample, Now now);
+  // `received`: when the report came in; `agent_now`: what the agent's clock showed then.
+  void fold(AgentRecord& agent, const Report& report, Now received, UnixNanos agent_now);
+  void fold_sample(AgentRecord& agent, const LinkSample& sample, Now received, UnixNanos agent_now);
+  void check_claims(AgentRecord& agent, const LinkSample& sample, Now now);
+  void note_state(AgentRecord& agent, LinkId link, std::string why, Now now);
   void withdraw_claims(AgentRecord& agent, Now now);
-  void apply(AgentRecord& agent, const Alarm& alarm, std::string_view why, Now now);
   void refuse(const std::string& connection, std::string reason);
   void tell(EventLevel level, std::string_view name, const AgentRecord& agent, std::string detail,
             Now now);
