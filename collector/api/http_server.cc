@@ -9,9 +9,6 @@
 #include <thread>
 #include <vector>
 
-// Header names and values beyond these sizes end the connection.
-#define CPPHTTPLIB_HEADER_MAX_LENGTH 4096
-#define CPPHTTPLIB_REQUEST_URI_MAX_LENGTH 2048
 #include <httplib.h>
 
 namespace linkpilot::collector {
