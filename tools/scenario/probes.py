@@ -65,7 +65,7 @@ class ProbeLedger:
         trip = np.zeros(len(probes), np.int64)
         for port in np.unique(probes["source_port"]):
             mine = np.flatnonzero((probes["source_port"] == port) & (fate == 3))
-            theirs = answers[answers["destination_port"] == port] if answers is not None else []
+            theirs = answers[answers["destination_port"] == port] if answers is not None else np.empty(0)
             mine = mine[np.argsort(probes["delivered_ns"][mine], kind="stable")]
             self._pair_up(probes, mine, theirs, fate, trip)
         return probes["arrival_ns"], fate, trip
@@ -73,20 +73,31 @@ class ProbeLedger:
     def _pair_up(self, probes, mine, theirs, fate, trip):
         """Reflectors answer in the order of arrival: the next answer belongs to the oldest probe that
         had arrived by then and is not too old."""
-        place = 0
-        for answer in theirs:
-            while place < len(mine) and probes["delivered_ns"][mine[place]] < answer["arrival_ns"] - ANSWER_WITHIN_NS:
-                place += 1
-            if place >= len(mine) or probes["delivered_ns"][mine[place]] > answer["arrival_ns"]:
-                continue
-            index = mine[place]
+        arrived, answered = probes["delivered_ns"][mine], theirs["arrival_ns"] if len(theirs) else theirs
+        waits = answered - arrived if len(mine) == len(theirs) else np.array([-1])
+        if len(mine) == 0 or ((waits >= 0) & (waits < ANSWER_WITHIN_NS)).all():
+            pairs = (mine, np.arange(len(mine)))
+        else:  # a probe was not answered: find which
+            pairs = _match(mine, arrived, answered)
+        mine, theirs = pairs[0], theirs[pairs[1]] if len(theirs) else theirs
+        if len(mine) == 0:
+            return
+        back = theirs["fate"] == self._delivered
+        fate[mine] = np.where(back, 0, 2)
+        trip[mine] = np.where(back, probes["delivered_ns"][mine] - probes["arrival_ns"][mine] +
+                              theirs["delivered_ns"] - theirs["arrival_ns"], 0)
+
+
+def _match(mine, arrived, answered):
+    place, pairs = 0, ([], [])
+    for number, time in enumerate(answered):
+        while place < len(mine) and arrived[place] < time - ANSWER_WITHIN_NS:
             place += 1
-            if answer["fate"] == self._delivered:
-                fate[index] = 0
-                trip[index] = (probes["delivered_ns"][index] - probes["arrival_ns"][index] +
-                               answer["delivered_ns"] - answer["arrival_ns"])
-            else:
-                fate[index] = 2
+        if place < len(mine) and arrived[place] <= time:
+            pairs[0].append(mine[place])
+            pairs[1].append(number)
+            place += 1
+    return np.array(pairs[0], np.int64), np.array(pairs[1], np.int64)
 
 
 def check_link(link, samples, times, fates, trips, late_after_ns):
