@@ -1,0 +1,108 @@
+// LinkEstimate: folds what both ends of one *directed* link report into the current belief of it.
+// A link i->j is seen by the near agent i (the forward half of its samples of i->j) and by the far
+// agent j (the backward half of its samples of j->i); alarms come from both ends, too.
+//
+// Integers and counts in, percentiles and effective counts out. Memory is fixed (about 0.9 kB), a
+// fold costs O(cells of the sample's sketch), a belief O(kWindowSlots). Pure: time comes in with
+// the data. Bias: a lost probe whose direction nobody knows counts half in each direction.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "base/ids.h"
+#include "base/link_sample.h"
+#include "base/report.h"
+#include "base/time.h"
+#include "optimizer/weight/link_belief.h"
+
+namespace linkpilot::optimizer {
+
+struct EstimateParameters {
+  // Loss memory: at least `loss_sample` probes, and at least `loss_memory` of time constant. The
+  // effective sample is exactly `loss_sample`, filled up by the fleet's median ratio.
+  double loss_sample = 300.0;
+  Duration loss_memory = std::chrono::seconds(30);
+  // A link whose end died with a bad word on its lips lives again after this many delivered
+  // samples.
+  std::uint8_t delivered_samples_revive = 10;
+  std::uint32_t answered_min = 5;  // answered probes before a link counts as measured
+  Duration stale_after = std::chrono::seconds(20);
+  // One-way delays are believed when both clocks together are at most this wrong.
+  Duration clock_error_max = std::chrono::milliseconds(2);
+  // RFC 2439 s4.2 with RFC 7196's advice to suppress late; keyed by link, a penalty per death.
+  double flap_penalty = 1000.0;
+  double flap_suppress = 2500.0;
+  double flap_reuse = 750.0;
+  double flap_penalty_max = 6000.0;
+  Duration flap_half_life = std::chrono::seconds(60);
+};
+
+// Which end of the directed link speaks.
+enum class LinkEnd : std::uint8_t { near, far };
+
+class LinkEstimate {
+ public:
+  static constexpr std::size_t kWindowSlots = 32;    // samples (seconds) in the window, both ends'
+  static constexpr std::size_t kQuantilePoints = 8;  // per sample, equally likely
+
+  LinkEstimate() = default;
+  explicit LinkEstimate(LinkId link) : link_(link) {}
+
+  // `end == near`: `sample.link` is this link. `end == far`: it is this link reversed. `at` is the
+  // collector's time at the end of the sample's interval; the agent's own clock is not trusted.
+  void fold(const LinkSample& sample, LinkEnd end, MonoTime at,
+            const EstimateParameters& parameters);
+  // `end` is the agent that raised it: near = the sender of this direction, far = its receiver.
+  void apply(const Alarm& alarm, LinkEnd end, MonoTime at, const EstimateParameters& parameters);
+  // The agent at `end` started anew: what it said before is no longer its word.
+  void forget_word(LinkEnd end);
+
+  [[nodiscard]] LinkBelief belief(double fleet_loss_ratio, MonoTime now,
+                                  const EstimateParameters& parameters) const;
+  // This link's own loss ratio if it has at least a quarter of the effective sample, else negative.
+  [[nodiscard]] double own_loss_ratio(const EstimateParameters& parameters) const;
+  [[nodiscard]] LinkState state() const;
+  [[nodiscard]] LinkId link() const { return link_; }
+  [[nodiscard]] MonoTime last_heard() const { return last_heard_; }
+
+ private:
+  // One reported interval: equally likely RTT values as sketch buckets (16 bits hold them).
+  struct Slot {
+    std::array<std::uint16_t, kQuantilePoints> bucket{};
+    std::uint16_t bucket_min = 0;
+    std::uint16_t share = 0;  // of the round trip that this direction takes, in 1/65535; 0: unknown
+    std::uint16_t clock_error_us = 0;
+    bool used = false;
+  };
+  // What one end says of the state, newest word wins.
+  struct EndState {
+    LinkState state = LinkState::alive;
+    bool confirmed = false;
+  };
+
+  void fold_rtt(const LinkSample& sample, const OneWayDelay& one_way,
+                const EstimateParameters& parameters);
+  void fold_loss(double lost, double sent, MonoTime at, const EstimateParameters& parameters);
+  void read_window(LinkBelief& belief) const;
+  [[nodiscard]] double penalty_at(MonoTime now, const EstimateParameters& parameters) const;
+
+  LinkId link_;
+  std::array<Slot, kWindowSlots> slots_{};
+  std::uint8_t next_slot_ = 0;
+  std::uint8_t delivered_samples_ = 0;  // in a row since the last word against the link
+  std::uint32_t answered_ = 0;          // saturating
+  bool heard_ = false;
+  MonoTime last_heard_;
+  // Loss, decayed (see EstimateParameters).
+  double lost_ = 0.0;
+  double sent_ = 0.0;
+  MonoTime loss_time_;
+  EndState near_state_;
+  EndState far_state_;
+  double penalty_ = 0.0;
+  MonoTime penalty_time_;
+  bool suppressed_ = false;
+};
+
+}  // namespace linkpilot::optimizer

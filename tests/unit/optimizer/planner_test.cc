@@ -1,0 +1,139 @@
+#include "optimizer/planner.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "tests/unit/optimizer/network_builder.h"
+
+namespace linkpilot::optimizer {
+namespace {
+
+using namespace std::chrono_literals;
+
+PlannerResult tick(const NetworkView& view, const Policy& policy, PlannerState state,
+                   double second) {
+  return plan_routes(view, policy, std::move(state), {}, at_second(second));
+}
+
+// a - r - b, with a direct link that is dearer or cheaper as told.
+NetworkView triangle(double direct_ms) {
+  return make_network({{0, 20, direct_ms}, {20, 0, 20}, {direct_ms, 20, 0}});
+}
+
+std::vector<NodeId> first_path(const PlannerState& state, std::size_t from, std::size_t to,
+                               Direction direction = Direction::push) {
+  std::vector<NodeId> nodes;
+  const Route* route = find_route(state.tables(), node_id(from), node_id(to), direction);
+  if (route == nullptr) return nodes;
+  for (const Hop& hop : route->candidates.front().hops) nodes.push_back(hop.node);
+  return nodes;
+}
+
+TEST(Planner, PublishesPushAndPullRoutesForEveryPair) {
+  const PlannerResult result = tick(triangle(30), {}, {}, 0);
+  ASSERT_TRUE(result.guard.publish) << result.guard.reason;
+  ASSERT_EQ(result.tables.size(), 3U);
+  for (const RouteTable& table : result.tables) EXPECT_EQ(table.routes.size(), 4U);
+}
+
+TEST(Planner, TakesARelayWhereItPaysAndKeepsTheDirectPathAsSecond) {
+  const PlannerResult result = tick(triangle(100), {}, {}, 0);
+  const Route* route = find_route(result.next.tables(), node_id(0), node_id(2), Direction::push);
+  ASSERT_NE(route, nullptr);
+  ASSERT_EQ(route->candidates.size(), 2U);
+  EXPECT_EQ(route->candidates[0].hops.size(), 2U);
+  EXPECT_EQ(route->candidates[0].hops[0].node, node_id(1));
+  EXPECT_EQ(route->candidates[1].hops.size(), 1U);
+  EXPECT_TRUE(route->candidates[1].loop_free);
+}
+
+TEST(Planner, DropsADeadLinkAtOnceInAnAlarm) {
+  NetworkView view = triangle(30);
+  PlannerResult result = tick(view, {}, {}, 0);
+  EXPECT_EQ(first_path(result.next, 0, 2), std::vector{node_id(2)});
+  find_belief(view, make_link(0, 2)).state = LinkState::dead;
+  PlanRequest request{PlanMode::alarm, {make_link(0, 2)}, false};
+  result = plan_routes(view, {}, std::move(result.next), request, at_second(0.3));
+  ASSERT_TRUE(result.guard.publish) << result.guard.reason;
+  EXPECT_EQ(first_path(result.next, 0, 2), (std::vector{node_id(1), node_id(2)}));
+  EXPECT_EQ(first_path(result.next, 2, 0, Direction::pull), (std::vector{node_id(1), node_id(0)}));
+  EXPECT_EQ(first_path(result.next, 2, 0), std::vector{node_id(0)}) << "the other direction lives";
+  ASSERT_EQ(result.moves.size(), 1U);
+  EXPECT_EQ(result.moves[0].reason, MoveReason::path_lost);
+}
+
+TEST(Planner, ComesHomeAfterConfirmationAndDwell) {
+  NetworkView view = triangle(30);
+  PlannerState state = tick(view, {}, {}, 0).next;
+  LinkBelief& link = find_belief(view, make_link(0, 2));
+  link.state = LinkState::dead;
+  state =
+      plan_routes(view, {}, std::move(state), {PlanMode::alarm, {link.link}, false}, at_second(0.5))
+          .next;
+  link.state = LinkState::alive;
+  double home = 0;
+  for (double second = 1; second < 60 && home == 0; second += 1) {
+    PlannerResult result = tick(view, {}, std::move(state), second);
+    state = std::move(result.next);
+    if (first_path(state, 0, 2).size() == 1) {
+      home = second;
+    } else {
+      ASSERT_FALSE(result.suppressed.empty());
+    }
+  }
+  EXPECT_GE(home, 20.0);
+  EXPECT_LE(home, 27.0);
+}
+
+TEST(Planner, OneNodeHasAnEmptyTable) {
+  NetworkView view;
+  view.nodes.push_back(make_node(0));
+  const PlannerResult result = tick(view, {}, {}, 0);
+  EXPECT_TRUE(result.guard.publish) << result.guard.reason;
+  ASSERT_EQ(result.next.tables().size(), 1U);
+  EXPECT_TRUE(result.next.tables()[0].routes.empty());
+}
+
+TEST(Planner, NoNodesIsNoTables) {
+  const PlannerResult result = tick({}, {}, {}, 0);
+  EXPECT_TRUE(result.guard.publish) << result.guard.reason;
+  EXPECT_TRUE(result.tables.empty());
+}
+
+TEST(Planner, NamesTheReasonForWhatItCannotReach) {
+  const NetworkView view = make_network({{0, 10, 0}, {10, 0, 0}, {0, 0, 0}});
+  const PlannerResult result = tick(view, {}, {}, 0);
+  ASSERT_TRUE(result.guard.publish) << result.guard.reason;
+  const RouteTable& table = result.next.tables()[0];
+  ASSERT_EQ(table.dropped.size(), 1U);
+  EXPECT_EQ(table.dropped[0].target, node_id(2));
+  EXPECT_FALSE(table.dropped[0].reason.empty());
+}
+
+TEST(Planner, ANewNodeIsInEveryTableWithTheNextTick) {
+  NetworkView view = triangle(30);
+  PlannerResult result = tick(view, {}, {}, 0);
+  Rng rng(1);
+  view = make_network(random_delays(4, rng));
+  result = tick(view, {}, std::move(result.next), 1);
+  ASSERT_TRUE(result.guard.publish) << result.guard.reason;
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_FALSE(first_path(result.next, i, 3).empty());
+}
+
+TEST(Planner, PublishesNothingWhenNothingChanges) {
+  Rng rng(7);
+  const NetworkView view = make_network(random_delays(14, rng));
+  PlannerResult result = tick(view, {}, {}, 0);
+  EXPECT_EQ(result.tables.size(), 14U);
+  for (int second = 1; second < 30; ++second) {
+    result = tick(view, {}, std::move(result.next), second);
+    EXPECT_TRUE(result.moves.empty());
+    if (second > 11) {
+      EXPECT_TRUE(result.tables.empty()) << second;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace linkpilot::optimizer
