@@ -1,4 +1,5 @@
-// IP addresses and endpoints as values, IPv4 and IPv6 alike. No host names: resolving is DNS's work.
+// IP addresses and endpoints as values, IPv4 and IPv6 alike. No host names: resolving is DNS's
+// work.
 #pragma once
 
 #include <array>

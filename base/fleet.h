@@ -18,12 +18,12 @@ inline constexpr std::size_t kFleetNodesMax = 4096;
 // One address of a node: what peers send to, who carries it, what it may carry.
 struct Port {
   PortIndex index;
-  std::string isp;             // empty: unknown, talks to everybody
-  IpAddress listen;            // what the agent binds; may differ from `advertised` behind NAT
-  IpAddress advertised;        // what peers send to
+  std::string isp;                 // empty: unknown, talks to everybody
+  IpAddress listen;                // what the agent binds; may differ from `advertised` behind NAT
+  IpAddress advertised;            // what peers send to
   std::uint16_t stamp_port = 862;  // UDP, reflector (RFC 8762 s3)
-  BitsPerSecond capacity;      // zero: unknown
-  std::string bill;            // name of the bill its traffic counts on; empty: free
+  BitsPerSecond capacity;          // zero: unknown
+  std::string bill;                // name of the bill its traffic counts on; empty: free
   friend bool operator==(const Port&, const Port&) = default;
 };
 

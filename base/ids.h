@@ -1,5 +1,5 @@
-// The names of things, as values. A node has a name (operators write it) and a number (wire and tables
-// use it); the collector assigns the number at enrolment and never reuses it.
+// The names of things, as values. A node has a name (operators write it) and a number (wire and
+// tables use it); the collector assigns the number at enrolment and never reuses it.
 #pragma once
 
 #include <compare>
@@ -20,8 +20,8 @@ using PortIndex = StrongId<struct PortIndexTag, std::uint8_t>;
 inline constexpr std::size_t kPortsPerNodeMax = 8;
 
 inline constexpr std::size_t kNodeNameLengthMax = 63;
-// Lower-case letters, digits and '-', not starting or ending with '-': safe in file names, URLs, mail
-// headers and DNS labels (RFC 1123 s2.1).
+// Lower-case letters, digits and '-', not starting or ending with '-': safe in file names, URLs,
+// mail headers and DNS labels (RFC 1123 s2.1).
 [[nodiscard]] bool is_valid_node_name(std::string_view name);
 
 // One address of one node.

@@ -1,5 +1,5 @@
-// What one agent saw of one link in one interval (one second by default): counts and integers, never
-// ratios, so that samples add up exactly whatever the probe rate was.
+// What one agent saw of one link in one interval (one second by default): counts and integers,
+// never ratios, so that samples add up exactly whatever the probe rate was.
 //
 // "Forward" is from the reporting node to the peer, "backward" the way back. A sample is final only
 // when its last probe is answered or timed out, so an interval is reported a few seconds late.
@@ -13,8 +13,8 @@
 
 namespace linkpilot {
 
-// One-way delay of one direction, from wall clocks at both ends. `error` bounds the clock error of both
-// ends together; with no synchronised clock `count` is 0 and nothing is claimed.
+// One-way delay of one direction, from wall clocks at both ends. `error` bounds the clock error of
+// both ends together; with no synchronised clock `count` is 0 and nothing is claimed.
 struct OneWayDelay {
   std::uint32_t count = 0;
   Duration min{};
@@ -33,8 +33,8 @@ struct LinkSample {
   Duration probe_interval{};
   std::uint8_t flows = 0;
 
-  // sent = answered + late + lost_forward + lost_backward + lost_unplaced. A late probe was answered
-  // after the time-out: neither lost nor part of the RTT figures.
+  // sent = answered + late + lost_forward + lost_backward + lost_unplaced. A late probe was
+  // answered after the time-out: neither lost nor part of the RTT figures.
   std::uint32_t sent = 0;
   std::uint32_t answered = 0;
   std::uint32_t late = 0;

@@ -1,5 +1,5 @@
-// Every message between an agent (or a route reader, or the CLI's probe requests) and the collector,
-// as values. schemas/ turns them into bytes and back; base/runtime carries the bytes.
+// Every message between an agent (or a route reader, or the CLI's probe requests) and the
+// collector, as values. schemas/ turns them into bytes and back; base/runtime carries the bytes.
 #pragma once
 
 #include <cstdint>
@@ -22,23 +22,24 @@ inline constexpr std::size_t kTableBytesMax = std::size_t{4} << 20;
 
 enum class ClientKind : std::uint8_t { unspecified, agent, route_reader };
 
-// First message of a connection. Who it is follows from the CURVE key; what is said here must agree.
+// First message of a connection. Who it is follows from the CURVE key; what is said here must
+// agree.
 struct Hello {
   ClientKind kind = ClientKind::unspecified;
-  Node self;                    // id is ignored: the collector assigns it
+  Node self;  // id is ignored: the collector assigns it
   std::uint64_t report_epoch = 0;
-  std::uint64_t run_id = 0;     // random per process: two runs with one key are told apart
-  std::string software;         // "linkpilot-agent 0.1.0"
-  TableVersion loaded;          // the table in use
+  std::uint64_t run_id = 0;  // random per process: two runs with one key are told apart
+  std::string software;      // "linkpilot-agent 0.1.0"
+  TableVersion loaded;       // the table in use
   std::uint64_t plan_version = 0;
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
 struct TableAck {
-  TableVersion version;   // the one judged
+  TableVersion version;  // the one judged
   bool accepted = false;
-  std::string reason;     // when not accepted
-  TableVersion in_use;    // what is served now
+  std::string reason;   // when not accepted
+  TableVersion in_use;  // what is served now
   UnixNanos loaded;
   friend bool operator==(const TableAck&, const TableAck&) = default;
 };
@@ -102,7 +103,8 @@ struct Pong {
   friend bool operator==(const Pong&, const Pong&) = default;
 };
 
-// Probe this link now, at this rate, and answer with a ProbeResult. Bounded by the agent's ceilings.
+// Probe this link now, at this rate, and answer with a ProbeResult. Bounded by the agent's
+// ceilings.
 struct ProbeRequest {
   std::uint64_t request = 0;
   LinkId link;

@@ -1,5 +1,5 @@
-// What an agent must measure, as the collector wants it. The agent applies it as a difference under its
-// own hard ceilings: what exceeds them is capped and reported, never obeyed.
+// What an agent must measure, as the collector wants it. The agent applies it as a difference under
+// its own hard ceilings: what exceeds them is capped and reported, never obeyed.
 #pragma once
 
 #include <cstdint>
@@ -21,13 +21,13 @@ enum class ProbeMode : std::uint8_t { unspecified, stamp, stamp_authenticated, t
 
 // One link to probe from this agent, and so one session to reflect for the peer's probes of it.
 struct PlannedLink {
-  LinkId link;           // from = a port of this agent
-  Endpoint peer;         // the peer's advertised address and STAMP port
-  Duration interval{};   // between probes of the link, all flows together
+  LinkId link;          // from = a port of this agent
+  Endpoint peer;        // the peer's advertised address and STAMP port
+  Duration interval{};  // between probes of the link, all flows together
   std::uint8_t flows = 1;
   ProbeMode mode = ProbeMode::stamp;
-  // stamp_authenticated: the pair's secret (32 octets) and its epoch; the session key is derived from
-  // (secret, SSID, epoch) and both ends receive the same pair. Empty otherwise.
+  // stamp_authenticated: the pair's secret (32 octets) and its epoch; the session key is derived
+  // from (secret, SSID, epoch) and both ends receive the same pair. Empty otherwise.
   std::vector<std::uint8_t> secret;
   std::uint32_t secret_epoch = 0;
   friend bool operator==(const PlannedLink&, const PlannedLink&) = default;
@@ -37,7 +37,8 @@ struct PlannedLink {
 struct Plan {
   std::uint64_t version = 0;
   UnixNanos created;
-  Duration lifetime{};  // stale after this; a stale plan shrinks to the first hops of the last table
+  Duration
+      lifetime{};  // stale after this; a stale plan shrinks to the first hops of the last table
   NodeId self;
   std::vector<Node> nodes;
   std::vector<PlannedLink> links;

@@ -1,5 +1,5 @@
-// What an agent sends to the collector: reports (durable, acknowledged) and alarms (at once, repeated
-// until they are stale).
+// What an agent sends to the collector: reports (durable, acknowledged) and alarms (at once,
+// repeated until they are stale).
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ inline constexpr std::size_t kReportLinksMax = 4096;
 inline constexpr std::size_t kReportStreamsMax = 4096;
 inline constexpr std::size_t kReportEventsMax = 256;
 
-// Identity of a report: unique for ever, so a report can be sent again safely. The epoch is drawn when
-// an agent's spool is created; sequences count up from 1 without gaps.
+// Identity of a report: unique for ever, so a report can be sent again safely. The epoch is drawn
+// when an agent's spool is created; sequences count up from 1 without gaps.
 struct ReportId {
   std::uint64_t epoch = 0;
   std::uint64_t sequence = 0;
@@ -48,7 +48,8 @@ struct StreamReport {
   friend bool operator==(const StreamReport&, const StreamReport&) = default;
 };
 
-// Something an operator may want to know that is not a measurement: one greppable name and its detail.
+// Something an operator may want to know that is not a measurement: one greppable name and its
+// detail.
 struct AgentEvent {
   UnixNanos time;
   std::string name;    // e.g. "link_suspected", "skip_undone", "plan_capped"
@@ -73,9 +74,9 @@ enum class LinkState : std::uint8_t { unspecified, alive, suspect, dead };
 struct Alarm {
   LinkId link;  // the direction that is judged
   LinkState state = LinkState::unspecified;
-  bool confirmed = false;       // the burst's outcome is in, or two flows agree
-  UnixNanos since;              // last arrival before the silence, or first after it
-  std::uint64_t episode = 0;    // counts up per agent run; a later state of the same trouble keeps it
+  bool confirmed = false;     // the burst's outcome is in, or two flows agree
+  UnixNanos since;            // last arrival before the silence, or first after it
+  std::uint64_t episode = 0;  // counts up per agent run; a later state of the same trouble keeps it
   StageTimes stages;
   friend bool operator==(const Alarm&, const Alarm&) = default;
 };

@@ -1,6 +1,6 @@
-// A small deterministic generator (splitmix64): one seed, one sequence, on every machine. For schedules,
-// simulation and tests; never for secrets (libsodium does those).
-// Source of the constants: Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014.
+// A small deterministic generator (splitmix64): one seed, one sequence, on every machine. For
+// schedules, simulation and tests; never for secrets (libsodium does those). Source of the
+// constants: Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", 2014.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +20,7 @@ class Rng {
   // Uniform in [0, 1).
   double uniform() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
   // Uniform in [0, bound); bound > 0. Over-represents small values by less than bound/2^64.
-  std::uint64_t below(std::uint64_t bound) {
-    return next() % bound;
-  }
+  std::uint64_t below(std::uint64_t bound) { return next() % bound; }
 
  private:
   std::uint64_t state_;

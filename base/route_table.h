@@ -1,5 +1,5 @@
-// All routes of one node, as the optimizer decides them and the collector publishes them. The bytes a
-// node loads are schemas/route_file.h; this is the value they are made from.
+// All routes of one node, as the optimizer decides them and the collector publishes them. The bytes
+// a node loads are schemas/route_file.h; this is the value they are made from.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +16,9 @@ inline constexpr std::size_t kRelaysMax = 2;
 inline constexpr std::size_t kPathNodesMax = kRelaysMax + 2;
 inline constexpr std::size_t kCandidatesMax = 4;
 
-// Which way the media travels. A push goes from this node to the target, a pull from the target to this
-// node; costs are those of the links in that direction. A path is written from this node outwards in
-// both cases, because that is the way the request travels.
+// Which way the media travels. A push goes from this node to the target, a pull from the target to
+// this node; costs are those of the links in that direction. A path is written from this node
+// outwards in both cases, because that is the way the request travels.
 enum class Direction : std::uint8_t { unspecified, push, pull };
 
 // One hop of a path: the node asked next, and the port pair (near side first) used to reach it.
@@ -30,11 +30,11 @@ struct Hop {
 };
 
 struct CandidatePath {
-  std::vector<Hop> hops;    // first = next hop, last = the target; 1..kRelaysMax+1
-  Duration delay{};         // predicted one-way, in the media's direction
+  std::vector<Hop> hops;      // first = next hop, last = the target; 1..kRelaysMax+1
+  Duration delay{};           // predicted one-way, in the media's direction
   std::uint64_t cost_us = 0;  // weight in microseconds; > 0
-  // True if the next hop can be asked without the request coming back, even by nodes that hold older
-  // tables: d(next, target) < d(next, me) + d(me, target) (RFC 5286 s3.1, inequality 1).
+  // True if the next hop can be asked without the request coming back, even by nodes that hold
+  // older tables: d(next, target) < d(next, me) + d(me, target) (RFC 5286 s3.1, inequality 1).
   bool loop_free = false;
   friend bool operator==(const CandidatePath&, const CandidatePath&) = default;
 };
@@ -77,8 +77,8 @@ struct RouteTable {
   UnixNanos valid_until_soft;  // after this: still served, and a warning
   UnixNanos valid_until_hard;  // after this: direct paths only
   StageTimes stages;
-  std::vector<NodeName> nodes;        // every node that a path names, and this node; sorted by id
-  std::vector<Route> routes;          // sorted by (direction, target)
+  std::vector<NodeName> nodes;  // every node that a path names, and this node; sorted by id
+  std::vector<Route> routes;    // sorted by (direction, target)
   std::vector<DroppedTarget> dropped;
   friend bool operator==(const RouteTable&, const RouteTable&) = default;
 };

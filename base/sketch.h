@@ -1,9 +1,11 @@
-// LatencySketch: a distribution of durations in log-linear buckets (exponent and 7 mantissa bits of the
-// nanoseconds, the HdrHistogram layout). Integers only, so merging is exact, commutative and
-// associative: the sum of shards equals the whole, bit for bit. Relative bucket width <= 1/128 = 0.78 %.
+// LatencySketch: a distribution of durations in log-linear buckets (exponent and 7 mantissa bits of
+// the nanoseconds, the HdrHistogram layout). Integers only, so merging is exact, commutative and
+// associative: the sum of shards equals the whole, bit for bit. Relative bucket width <= 1/128 =
+// 0.78 %.
 //
-// Range 0 .. kSketchValueMax (about 69 s); larger values count in the last bucket, negative ones in the
-// first. Sparse in memory: sorted (bucket, count) pairs, bounded by kSketchBuckets. Not thread-safe.
+// Range 0 .. kSketchValueMax (about 69 s); larger values count in the last bucket, negative ones in
+// the first. Sparse in memory: sorted (bucket, count) pairs, bounded by kSketchBuckets. Not
+// thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +20,8 @@ namespace linkpilot {
 
 inline constexpr unsigned kSketchMantissaBits = 7;
 inline constexpr unsigned kSketchExponentMax = 36;
-inline constexpr std::size_t kSketchBuckets =
-    (kSketchExponentMax - kSketchMantissaBits + 1) << kSketchMantissaBits;
+inline constexpr std::size_t kSketchBuckets = (kSketchExponentMax - kSketchMantissaBits + 1)
+                                              << kSketchMantissaBits;
 inline constexpr Duration kSketchValueMax{(std::int64_t{1} << kSketchExponentMax) - 1};
 
 struct SketchCell {

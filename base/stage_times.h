@@ -1,5 +1,5 @@
-// How old a decision is: the time at which each stage of a measurement's life was passed, carried in
-// messages (design: "the life of a measurement"). Zero means "not passed yet".
+// How old a decision is: the time at which each stage of a measurement's life was passed, carried
+// in messages (design: "the life of a measurement"). Zero means "not passed yet".
 #pragma once
 
 #include "base/time.h"

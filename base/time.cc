@@ -32,7 +32,8 @@ std::string format_utc(UnixNanos time) {
   std::array<char, 32> date{};
   std::strftime(date.data(), date.size(), "%Y-%m-%dT%H:%M:%S", &utc);
   std::array<char, 48> out{};
-  std::snprintf(out.data(), out.size(), "%s.%03dZ", date.data(), static_cast<int>(rest / 1'000'000));
+  std::snprintf(out.data(), out.size(), "%s.%03dZ", date.data(),
+                static_cast<int>(rest / 1'000'000));
   return out.data();
 }
 

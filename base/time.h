@@ -1,6 +1,6 @@
-// Time as three types that do not mix: a Duration, a point on the monotonic clock of this process, and
-// a point on the wall clock (UTC, nanoseconds since 1970). RTTs come from durations; one-way delays
-// from wall clocks whose error is known; schedules from the monotonic clock only.
+// Time as three types that do not mix: a Duration, a point on the monotonic clock of this process,
+// and a point on the wall clock (UTC, nanoseconds since 1970). RTTs come from durations; one-way
+// delays from wall clocks whose error is known; schedules from the monotonic clock only.
 #pragma once
 
 #include <chrono>
@@ -32,7 +32,8 @@ struct TimePoint {
 using MonoTime = internal::TimePoint<struct MonoTag>;
 using UnixNanos = internal::TimePoint<struct UnixTag>;
 
-// Both clocks, read together once per turn of a loop and passed down; core code never reads a clock.
+// Both clocks, read together once per turn of a loop and passed down; core code never reads a
+// clock.
 struct Now {
   MonoTime mono;
   UnixNanos wall;

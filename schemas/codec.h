@@ -1,6 +1,6 @@
-// Between values (base/) and bytes (Cap'n Proto): the only door. Encoding cannot fail for values within
-// their stated limits; decoding bounds traversal, nesting and list sizes before it allocates, catches
-// what the library throws, skips unknown union members and names what was wrong.
+// Between values (base/) and bytes (Cap'n Proto): the only door. Encoding cannot fail for values
+// within their stated limits; decoding bounds traversal, nesting and list sizes before it
+// allocates, catches what the library throws, skips unknown union members and names what was wrong.
 //
 // `bytes` must be 8-byte aligned and a multiple of 8 long; message_socket.h delivers them so, and a
 // misaligned span is an error, not undefined behaviour.
@@ -20,6 +20,7 @@ using Octets = std::vector<std::uint8_t>;
 [[nodiscard]] Octets encode(const AgentMessage& message);
 [[nodiscard]] Octets encode(const CollectorMessage& message);
 [[nodiscard]] Result<AgentMessage> decode_agent_message(std::span<const std::uint8_t> bytes);
-[[nodiscard]] Result<CollectorMessage> decode_collector_message(std::span<const std::uint8_t> bytes);
+[[nodiscard]] Result<CollectorMessage> decode_collector_message(
+    std::span<const std::uint8_t> bytes);
 
 }  // namespace linkpilot::schemas

@@ -1,5 +1,6 @@
-// Reading a TOML file so that every mistake is named: file, line, key, what was expected. Unknown keys
-// are errors with the nearest known key. Values carry their unit: "250ms", "20pps", "64KiB", "10Mbit/s".
+// Reading a TOML file so that every mistake is named: file, line, key, what was expected. Unknown
+// keys are errors with the nearest known key. Values carry their unit: "250ms", "20pps", "64KiB",
+// "10Mbit/s".
 //
 //   ConfigReader reader = ...;
 //   options.interval = reader.duration("interval", default, {min, max});
@@ -46,15 +47,16 @@ class ConfigReader {
   double number(std::string_view key, double fallback, Range<double> range);
   bool flag(std::string_view key, bool fallback);
   Duration duration(std::string_view key, Duration fallback, Range<Duration> range);
-  double rate_per_second(std::string_view key, double fallback, Range<double> range);  // "20pps", "5/s"
+  double rate_per_second(std::string_view key, double fallback,
+                         Range<double> range);  // "20pps", "5/s"
   Bytes bytes(std::string_view key, Bytes fallback, Range<Bytes> range);
   BitsPerSecond bits_per_second(std::string_view key, BitsPerSecond fallback);
   IpAddress address(std::string_view key, IpAddress fallback);
   std::vector<std::string> texts(std::string_view key, std::size_t count_max);
   std::vector<double> numbers(std::string_view key, std::size_t count_max);
 
-  // Readers of a sub-table, or of each table of an array of tables; mistakes are reported through the
-  // parent. The parent must outlive them. Missing: an empty reader / no readers.
+  // Readers of a sub-table, or of each table of an array of tables; mistakes are reported through
+  // the parent. The parent must outlive them. Missing: an empty reader / no readers.
   ConfigReader table(std::string_view key);
   std::vector<ConfigReader> tables(std::string_view key, std::size_t count_max);
   // Keys of this table that were not read yet, e.g. names chosen by the operator.

@@ -1,6 +1,6 @@
-// CURVE key pairs (Curve25519, as ZeroMQ uses them) and Ed25519 signing keys: making, loading, saving.
-// Keys are text files: one line, Z85 for CURVE (40 characters), hex for Ed25519. Secret files are
-// created 0600 and refused when others can read them.
+// CURVE key pairs (Curve25519, as ZeroMQ uses them) and Ed25519 signing keys: making, loading,
+// saving. Keys are text files: one line, Z85 for CURVE (40 characters), hex for Ed25519. Secret
+// files are created 0600 and refused when others can read them.
 #pragma once
 
 #include <array>

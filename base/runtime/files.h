@@ -1,4 +1,5 @@
-// Files the way durable state needs them: whole or not at all, and on the disk when the call returns.
+// Files the way durable state needs them: whole or not at all, and on the disk when the call
+// returns.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +33,8 @@ class UniqueFd {
 // Reads a whole file of at most `bytes_max`; a larger one is limit_exceeded.
 [[nodiscard]] Result<std::vector<std::uint8_t>> read_file(const std::string& path,
                                                           std::size_t bytes_max);
-// Writes beside the old file, fsyncs, renames, fsyncs the directory. On failure the old file stays and
-// the temporary one is removed.
+// Writes beside the old file, fsyncs, renames, fsyncs the directory. On failure the old file stays
+// and the temporary one is removed.
 [[nodiscard]] Status replace_file(const std::string& path, std::span<const std::uint8_t> bytes,
                                   unsigned mode);
 [[nodiscard]] Status make_directories(const std::string& path);

@@ -12,8 +12,8 @@ namespace linkpilot {
 // ($NOTIFY_SOCKET unset) it does nothing. sd_notify(3).
 void notify_service_manager(std::string_view state);
 
-// SIGINT/SIGTERM -> stop (once; a second one ends the process), SIGHUP -> reload. Lives as long as the
-// returned object.
+// SIGINT/SIGTERM -> stop (once; a second one ends the process), SIGHUP -> reload. Lives as long as
+// the returned object.
 class SignalWatch {
  public:
   SignalWatch(asio::io_context& loop, std::function<void()> stop, std::function<void()> reload);
@@ -23,7 +23,7 @@ class SignalWatch {
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;  // also held by the pending waits
 };
 
 }  // namespace linkpilot

@@ -1,6 +1,6 @@
 // Events, not prose: one line = time, level, event name, key=value words, on stderr (the service
-// manager keeps it). Nothing per packet. The same event more than 10 times in 10 s is counted instead
-// of printed; the count follows with the next line. Thread-safe.
+// manager keeps it). Nothing per packet. The same event more than 10 times in 10 s is counted
+// instead of printed; the count follows with the next line. Thread-safe.
 #pragma once
 
 #include <initializer_list>

@@ -1,5 +1,5 @@
-// The ZeroMQ seam: a server that talks to many authenticated peers (ROUTER) and a client that talks to
-// one server (DEALER), both over CURVE, both driven by an Asio loop, both with stated bounds.
+// The ZeroMQ seam: a server that talks to many authenticated peers (ROUTER) and a client that talks
+// to one server (DEALER), both over CURVE, both driven by an Asio loop, both with stated bounds.
 //
 // A message is two frames: a one-octet topic/version frame and a payload. Heartbeats are our own
 // messages; ZMTP heartbeats stay off (libzmq 4.3.4 aborts with them under a stalled reader).
@@ -29,8 +29,8 @@ struct SocketCounters {
   std::uint64_t refused_keys = 0;       // handshakes refused by `allow`
 };
 
-// Which connection a message came from. `connection` is ROUTER's routing id, new for every connection;
-// `public_key` is what CURVE proved.
+// Which connection a message came from. `connection` is ROUTER's routing id, new for every
+// connection; `public_key` is what CURVE proved.
 struct PeerId {
   std::string connection;
   std::string public_key;
@@ -41,20 +41,21 @@ class MessageServer {
   struct Options {
     std::string bind;  // "tcp://192.0.2.1:7100"; port 0 or "*" binds any free one
     CurveKeyPair keys;
-    int queue_messages_max = 1'000;   // per peer and direction
+    int queue_messages_max = 1'000;  // per peer and direction
     std::size_t message_bytes_max = std::size_t{8} << 20;
     int io_threads = 1;
     int backlog = 1'024;
   };
-  // Whether a key may connect; called for every handshake, on a thread of its own: must be thread-safe
-  // and quick.
+  // Whether a key may connect; called for every handshake, on a thread of its own: must be
+  // thread-safe and quick.
   using Allow = std::function<bool(const std::string& public_key, const std::string& address)>;
   // `bytes` is valid during the call and 8-byte aligned (Cap'n Proto reads it in place).
   using OnMessage = std::function<void(const PeerId& from, std::span<const std::uint8_t> bytes)>;
 
   [[nodiscard]] static Result<std::unique_ptr<MessageServer>> create(asio::io_context& loop,
                                                                      const Options& options,
-                                                                     Allow allow, OnMessage on_message);
+                                                                     Allow allow,
+                                                                     OnMessage on_message);
   virtual ~MessageServer() = default;
   // False if the peer is gone or its queue is full: counted, nothing is queued.
   virtual bool send(const std::string& connection, std::span<const std::uint8_t> bytes) = 0;
@@ -65,18 +66,18 @@ class MessageServer {
 class MessageClient {
  public:
   struct Options {
-    std::string connect;             // "tcp://192.0.2.1:7100"
-    std::string server_public_key;   // Z85
+    std::string connect;            // "tcp://192.0.2.1:7100"
+    std::string server_public_key;  // Z85
     CurveKeyPair keys;
-    std::string bind_address;        // local address to connect from; empty: the kernel's choice
+    std::string bind_address;  // local address to connect from; empty: the kernel's choice
     int queue_messages_max = 256;
     std::size_t message_bytes_max = std::size_t{8} << 20;
     int reconnect_min_ms = 100;
     int reconnect_max_ms = 2'000;
   };
   using OnMessage = std::function<void(std::span<const std::uint8_t> bytes)>;
-  // Transport-level state, from the socket's monitor. `handshake_refused` is a key the server does not
-  // know or a wrong server key.
+  // Transport-level state, from the socket's monitor. `handshake_refused` is a key the server does
+  // not know or a wrong server key.
   enum class State : std::uint8_t { connecting, connected, disconnected, handshake_refused };
   using OnState = std::function<void(State)>;
 

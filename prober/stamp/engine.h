@@ -1,13 +1,15 @@
 // StampEngine: all STAMP sessions of one agent behind one narrow door. It owns the UDP sockets (one
-// reflector socket per port, `flows` sender sockets per port), probes every planned link on an absolute
-// schedule, reflects the peers' probes, and turns what arrives into link samples and arrivals.
+// reflector socket per port, `flows` sender sockets per port), probes every planned link on an
+// absolute schedule, reflects the peers' probes, and turns what arrives into link samples and
+// arrivals.
 //
-// It is driven by a tick (5-10 ms): drain error queues and sockets with their kernel stamps first, judge
-// and send after. Between ticks it does nothing; kernel timestamps make the tick harmless to RTT.
-// One thread. Sources: RFC 8762, RFC 8972.
+// It is driven by a tick (5-10 ms): drain error queues and sockets with their kernel stamps first,
+// judge and send after. Between ticks it does nothing; kernel timestamps make the tick harmless to
+// RTT. One thread. Sources: RFC 8762, RFC 8972.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,6 +20,8 @@
 #include "base/plan.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "prober/stamp/clock_error.h"
+#include "prober/stamp/probe_result.h"
 
 namespace linkpilot::prober {
 
@@ -25,20 +29,24 @@ struct StampEngineOptions {
   NodeId self;
   std::vector<Port> ports;
   std::uint8_t flows_max = 4;
-  double probes_per_second_max = 20'000;     // hard ceiling: what the plan asks above it is capped
-  double reflect_per_second_max = 50'000;    // token bucket over all sources
+  double probes_per_second_max = 20'000;   // hard ceiling: what the plan asks above it is capped
+  double reflect_per_second_max = 50'000;  // token bucket over all sources
   double reflect_per_source_per_second_max = 2'000;
-  std::size_t sessions_max = 8'192;          // reflector sessions; beyond: refused and counted
+  std::size_t sessions_max = 8'192;  // reflector sessions; beyond: refused and counted
   Duration answer_timeout = std::chrono::seconds(2);  // later answers are `late`
-  Duration drain = std::chrono::seconds(3);           // a sample is closed this long after its interval
+  Duration drain = std::chrono::seconds(3);  // a sample is closed this long after its interval
+  Duration settle =
+      std::chrono::milliseconds(500);  // ... or this long, if all its probes are final
   std::uint8_t dscp = 0;
-  std::uint64_t seed = 0;                    // schedule phases
+  std::uint64_t seed = 0;                                  // schedule phases
+  std::function<KernelClockState()> clock_state = {};      // empty: ask the kernel
+  std::function<void(const ProbeResult&)> on_result = {};  // every probe, as its sample closes
 };
 
 // One packet heard from a peer on one link, at the kernel's receive time.
 struct Arrival {
   enum class Kind : std::uint8_t { peer_probe, answer };
-  LinkId link;         // the direction the packet travelled: from = the peer's port
+  LinkId link;  // the direction the packet travelled: from = the peer's port
   Kind kind = Kind::peer_probe;
   std::uint8_t flow = 0;
   UnixNanos received;  // kernel stamp, wall clock
@@ -59,8 +67,11 @@ struct StampCounters {
   std::uint64_t answers_unmatched = 0;
   std::uint64_t send_errors = 0;
   std::uint64_t missed_by_us = 0;
-  std::uint64_t receive_queue_drops = 0;   // SO_RXQ_OVFL
+  std::uint64_t receive_queue_drops = 0;  // SO_RXQ_OVFL
   std::uint64_t timestamps_missing = 0;
+  std::uint64_t refused_replay = 0;
+  std::uint64_t refused_table_full = 0;
+  std::uint64_t clock_steps = 0;
 };
 
 struct ApplyOutcome {
@@ -71,12 +82,13 @@ struct ApplyOutcome {
 class StampEngine {
  public:
   // Binds the sockets. Fails with the address and the reason (in use, not ours, no right).
-  [[nodiscard]] static Result<std::unique_ptr<StampEngine>> create(const StampEngineOptions& options);
+  [[nodiscard]] static Result<std::unique_ptr<StampEngine>> create(
+      const StampEngineOptions& options);
   virtual ~StampEngine() = default;
 
-  // Makes `links` the whole set, as a difference: sessions that stay keep their sequence, schedule phase
-  // and open interval; a changed interval re-paces the same session. Peers of `links` are also those
-  // whose probes are reflected.
+  // Makes `links` the whole set, as a difference: sessions that stay keep their sequence, schedule
+  // phase and open interval; a changed interval re-paces the same session. Peers of `links` are
+  // also those whose probes are reflected.
   virtual ApplyOutcome apply(std::span<const PlannedLink> links, Now now) = 0;
 
   // Extra probes for one link, spread over its flows, starting now; part of the link's samples.
@@ -85,8 +97,8 @@ class StampEngine {
   // What our next probes and answers on the link tell the peer: whether we hear it.
   virtual void set_hearing(LinkId incoming, bool hearing, Duration silence) = 0;
 
-  // Drains, then sends what is due. Returns the arrivals since the last call, oldest first; the span is
-  // valid until the next call.
+  // Drains, then sends what is due. Returns the arrivals since the last call, oldest first; the
+  // span is valid until the next call.
   virtual std::span<const Arrival> tick(Now now) = 0;
 
   // Samples whose interval closed and whose probes are all final, oldest first; taken out.

@@ -16,8 +16,13 @@ pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(sqlite REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
+pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
 find_package(OpenSSL REQUIRED)
 if(LINKPILOT_TESTS)
   find_package(GTest REQUIRED)
   find_package(benchmark REQUIRED)
 endif()
+
+# Asio 1.22 asks whether std::aligned_alloc exists before it has included a standard header, so the
+# answer would depend on the include order of each file: two allocators in one program.
+add_compile_definitions(ASIO_DISABLE_STD_ALIGNED_ALLOC)

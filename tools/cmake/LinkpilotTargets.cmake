@@ -13,6 +13,9 @@ if(LINKPILOT_SANITIZE)
   target_link_options(lp_sanitizers INTERFACE -fsanitize=${LINKPILOT_SANITIZE})
 endif()
 
+# What a linter needs before the sources can be read: schemas/ adds its generated code here.
+add_custom_target(generated_sources)
+
 # lp_library(NAME SOURCES a.cc b.cc [PUBLIC dep...] [PRIVATE dep...])
 # A static library with the alias linkpilot::NAME, including from the root of the repository.
 function(lp_library name)

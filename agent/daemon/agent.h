@@ -1,0 +1,101 @@
+// Agent: the composition. Every tick it drains the sockets, judges the cadence, writes marks, sends
+// alarms and due probes; every second it reports. All logic is in the cores it owns; here is only
+// what joins them to sockets, files and the log. One thread, one loop.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "agent/config/agent_config.h"
+#include "agent/detect/detector.h"
+#include "agent/plan/plan_keeper.h"
+#include "agent/plan/probe_requests.h"
+#include "agent/report/load_reader.h"
+#include "agent/report/report_builder.h"
+#include "agent/route_client/marks_file.h"
+#include "agent/route_client/table_store.h"
+#include "agent/spool/report_spool.h"
+#include "agent/spool/sequence_file.h"
+#include "agent/uplink/collector_link.h"
+#include "agent/uplink/uplink.h"
+#include "base/time.h"
+#include "prober/stamp/engine.h"
+
+namespace linkpilot::agent {
+
+class Agent {
+ public:
+  // Reads keys and state, maps the marks, loads the last table and plan. Nothing is sent before
+  // start().
+  [[nodiscard]] static Result<std::unique_ptr<Agent>> create(asio::io_context& loop,
+                                                             AgentConfig config, Clock& clock);
+  ~Agent();
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  void start();
+  // SIGHUP: applies what can change of the file; keeps everything as it is when the file is wrong.
+  void reload(const std::string& path);
+  // Set when the agent cannot go on (a STAMP port that cannot be bound); the loop is stopped then.
+  [[nodiscard]] const Status& outcome() const { return outcome_; }
+
+ private:
+  struct Parts;
+  Agent(asio::io_context& loop, AgentConfig config, Clock& clock, Parts parts);
+
+  void schedule();
+  void tick();
+  void every_second(Now now);
+
+  // probing.cc
+  [[nodiscard]] Status become(NodeId self, Now now);
+  void load_plan(Now now);
+  void on_plan(const Plan& plan, Now now);
+  void apply_probe_set(Now now);
+  void check_plan_age(Now now);
+  void on_probe_request(const ProbeRequest& request, Now now);
+  void carry_out(DetectorOutput& output, Now now);
+  void report(Now now);
+
+  // conversation.cc
+  void on_bytes(std::span<const std::uint8_t> bytes);
+  void on_message(const CollectorMessage& message, Now now);
+  void on_welcome(const Welcome& welcome, Now now);
+  void on_table(const SignedTable& table, Now now);
+  void on_transport(MessageClient::State state);
+  void converse(Now now);
+  void queue(AgentMessage message);
+  void note(std::string name, std::string detail, Now now, LogLevel level = LogLevel::info);
+  void give_up(Status outcome);
+
+  asio::io_context& loop_;
+  AgentConfig config_;
+  Clock& clock_;
+  asio::steady_timer timer_;
+  MonoTime next_tick_;
+  MonoTime next_second_;
+  Status outcome_;
+
+  NodeId self_;
+  std::uint64_t run_id_;
+  std::unique_ptr<prober::StampEngine> engine_;
+  Detector detector_;
+  DetectorOutput detected_;
+  PlanKeeper plan_;
+  PlanAge plan_age_ = PlanAge::none;
+  ProbeRequests probe_requests_;
+  std::unique_ptr<route_client::MarksFile> marks_;
+  route_client::TableStore tables_;
+  LoadReader load_;
+  ReportBuilder builder_;
+  SequenceFile sequences_;
+  ReportSpool spool_;
+  Uplink uplink_;
+  CollectorLink link_;
+  std::deque<AgentMessage> outbox_;  // acks and results that found no room; at most kOutboxMax
+};
+
+}  // namespace linkpilot::agent

@@ -1,0 +1,313 @@
+#include "collector/api/api.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "collector/api/json_views.h"
+#include "collector/api/metrics.h"
+#include "collector/ingest/link_text.h"
+
+namespace linkpilot::collector {
+
+namespace {
+
+constexpr std::size_t kEventsDefault = 100;
+constexpr std::size_t kEventsMax = 1'000;
+constexpr std::size_t kSampleReportsDefault = 200;
+constexpr std::size_t kSampleReportsMax = 2'000;
+constexpr std::int64_t kProbeCountMax = 500;
+constexpr std::int64_t kProbeIntervalMinMs = 5;
+constexpr std::int64_t kProbeIntervalMaxMs = 1'000;
+constexpr std::int64_t kProbeTotalMaxMs = 20'000;
+constexpr Duration kProbePatience = std::chrono::seconds(5);
+
+ApiResponse respond(const Json& json, int status = 200) {
+  // Names come from many places; a reader of JSON gets valid UTF-8 whatever they hold.
+  return {status, "application/json",
+          json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"};
+}
+
+struct Refusal {
+  int status = 400;
+  std::string code = "invalid_argument";
+  std::string error;
+  std::vector<std::string> near;
+  std::string hint;
+};
+
+ApiResponse respond(const Refusal& refusal) {
+  Json json = {{"error", refusal.error}, {"code", refusal.code}};
+  if (!refusal.near.empty()) json["near"] = refusal.near;
+  if (!refusal.hint.empty()) json["hint"] = refusal.hint;
+  return respond(json, refusal.status);
+}
+
+ApiResponse respond(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::timeout:
+      return respond(Refusal{408, "timeout", error.message, {}, ""});
+    case ErrorCode::unavailable:
+      return respond(
+          Refusal{409, "unavailable", error.message, {}, "GET /v1/agents tells the agent's state"});
+    case ErrorCode::limit_exceeded:
+      return respond(Refusal{429, "limit_exceeded", error.message, {}, ""});
+    case ErrorCode::not_found:
+      return respond(Refusal{404, "not_found", error.message, {}, ""});
+    case ErrorCode::invalid_argument:
+      return respond(Refusal{400, "invalid_argument", error.message, {}, ""});
+    case ErrorCode::corrupt:
+    case ErrorCode::permission:
+    case ErrorCode::internal:
+      break;
+  }
+  return respond(Refusal{503, "unavailable", error.message, {}, ""});
+}
+
+// How long the comparison takes tells nothing of where the texts differ.
+bool equal_in_constant_time(std::string_view a, std::string_view b) {
+  unsigned difference = a.size() == b.size() ? 0u : 1u;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const char other = b.empty() ? '\0' : b[i % b.size()];
+    difference |=
+        static_cast<unsigned>(static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(other));
+  }
+  return difference == 0;
+}
+
+std::optional<NodeId> find_node(const CollectorView& view, const std::string& name) {
+  for (const auto& [id, agent] : view.agents) {
+    if (agent.name == name) return id;
+  }
+  return std::nullopt;
+}
+
+Refusal unknown_node(const CollectorView& view, const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& [id, agent] : view.agents) {
+    if (agent.enrolled) names.push_back(agent.name);
+  }
+  return {404, "not_found", fmt::format("no node \"{}\"", name.substr(0, kNodeNameLengthMax)),
+          near_names(name, names), "GET /v1/agents lists the nodes"};
+}
+
+// The parameters of one request, read with the first mistake remembered.
+class Query {
+ public:
+  Query(const ApiRequest& request, const CollectorView& view) : request_(request), view_(view) {}
+
+  std::optional<NodeId> node(const std::string& key) {
+    const auto found = request_.query.find(key);
+    if (found == request_.query.end()) return std::nullopt;
+    const std::optional<NodeId> node = find_node(view_, found->second);
+    if (!node && !refusal_) refusal_ = unknown_node(view_, found->second);
+    return node;
+  }
+
+  std::uint64_t number(const std::string& key, std::uint64_t fallback, std::uint64_t max) {
+    const auto found = request_.query.find(key);
+    if (found == request_.query.end()) return fallback;
+    const std::string& text = found->second;
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size()) {
+      if (!refusal_) {
+        refusal_ =
+            Refusal{400, "invalid_argument", fmt::format("{} must be a whole number", key), {}, ""};
+      }
+      return fallback;
+    }
+    return std::min(value, max);
+  }
+
+  std::string text(const std::string& key) {
+    const auto found = request_.query.find(key);
+    return found == request_.query.end() ? "" : found->second;
+  }
+  [[nodiscard]] bool has(const std::string& key) const { return request_.query.contains(key); }
+  [[nodiscard]] const std::optional<Refusal>& refusal() const { return refusal_; }
+
+ private:
+  const ApiRequest& request_;
+  const CollectorView& view_;
+  std::optional<Refusal> refusal_;
+};
+
+ApiResponse answer_events(Query& query, const EventLog& events) {
+  const auto limit = static_cast<std::size_t>(query.number("limit", kEventsDefault, kEventsMax));
+  if (!query.has("after")) return respond(events_json(events.newest(limit)));
+  const std::uint64_t after = query.number("after", 0, ~std::uint64_t{0});
+  if (query.refusal()) return respond(*query.refusal());
+  return respond(events_json(events.after(after, limit)));
+}
+
+ApiResponse answer_samples(Query& query, const CollectorView& view, const std::string& store_path) {
+  const std::uint64_t after = query.number("after", 0, std::uint64_t{1} << 62);
+  const auto limit = static_cast<std::size_t>(
+      std::max<std::uint64_t>(1, query.number("limit", kSampleReportsDefault, kSampleReportsMax)));
+  if (query.refusal()) return respond(*query.refusal());
+  Result<std::vector<ReportRow>> rows = read_reports(store_path, after, limit);
+  if (!rows) return respond(rows.error());
+  return respond(samples_json(view, *rows, after, rows->size() == limit, query.text("link")));
+}
+
+struct ProbeOrder {
+  std::string from;
+  std::string to;
+  std::int64_t count = 20;
+  std::int64_t interval_ms = 20;
+  std::optional<std::int64_t> from_port;
+  std::optional<std::int64_t> to_port;
+};
+
+Result<ProbeOrder> parse_probe(const std::string& body) {
+  const Json json = Json::parse(body, nullptr, false);
+  if (!json.is_object()) return fail(ErrorCode::invalid_argument, "the body must be a JSON object");
+  ProbeOrder order;
+  for (const auto& [key, value] : json.items()) {
+    if (key == "from" || key == "to") {
+      if (!value.is_string())
+        return fail(ErrorCode::invalid_argument, fmt::format("{} must be text", key));
+      (key == "from" ? order.from : order.to) = value.get<std::string>();
+      continue;
+    }
+    if (!value.is_number_integer()) {
+      return fail(ErrorCode::invalid_argument,
+                  fmt::format("{} must be a whole number, or is no key of a probe", key));
+    }
+    const auto number = value.get<std::int64_t>();
+    if (key == "count") {
+      order.count = number;
+    } else if (key == "interval_ms") {
+      order.interval_ms = number;
+    } else if (key == "from_port") {
+      order.from_port = number;
+    } else if (key == "to_port") {
+      order.to_port = number;
+    } else {
+      return fail(
+          ErrorCode::invalid_argument,
+          fmt::format("unknown key \"{}\": from, to, count, interval_ms, from_port, to_port", key));
+    }
+  }
+  if (order.count < 1 || order.count > kProbeCountMax) {
+    return fail(ErrorCode::invalid_argument, fmt::format("count must be 1 to {}", kProbeCountMax));
+  }
+  if (order.interval_ms < kProbeIntervalMinMs || order.interval_ms > kProbeIntervalMaxMs) {
+    return fail(ErrorCode::invalid_argument, fmt::format("interval_ms must be {} to {}",
+                                                         kProbeIntervalMinMs, kProbeIntervalMaxMs));
+  }
+  if (order.count * order.interval_ms > kProbeTotalMaxMs) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("count * interval_ms must not exceed {}", kProbeTotalMaxMs));
+  }
+  return order;
+}
+
+std::optional<LinkId> planned_link(const CollectorView& view, NodeId from, NodeId to,
+                                   const ProbeOrder& order) {
+  const auto plan = view.plans.find(from);
+  if (plan == view.plans.end()) return std::nullopt;
+  for (const PacedLink& paced : plan->second.links) {
+    const LinkId link = paced.planned.link;
+    if (link.to.node != to) continue;
+    if (order.from_port && *order.from_port != link.from.port.value) continue;
+    if (order.to_port && *order.to_port != link.to.port.value) continue;
+    return link;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Api::Api(ApiOptions options, ViewSource view, const EventLog& events, ProbeDesk& probes)
+    : options_(std::move(options)), view_(std::move(view)), events_(events), probes_(probes) {}
+
+ApiResponse Api::answer(const ApiRequest& request) {
+  const std::shared_ptr<const CollectorView> view = view_();
+  if (view == nullptr) {
+    return respond(
+        Refusal{503, "unavailable", "the collector is starting", {}, "try again in a moment"});
+  }
+  if (request.method == ApiRequest::Method::post) {
+    if (request.path == "/v1/probe") return answer_probe(request, *view);
+    return respond(Refusal{404,
+                           "not_found",
+                           "nothing takes POST at " + request.path.substr(0, 100),
+                           {},
+                           "POST /v1/probe is the only one"});
+  }
+  Query query(request, *view);
+  const std::optional<NodeId> node = query.node("node");
+  const std::optional<NodeId> from = query.node("from");
+  const std::optional<NodeId> to = query.node("to");
+  if (query.refusal()) return respond(*query.refusal());
+
+  if (request.path == "/healthz") {
+    return respond(health_json(*view), own_complaints(*view).empty() ? 200 : 503);
+  }
+  if (request.path == "/metrics") {
+    return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_page(*view)};
+  }
+  if (request.path == "/v1/status") return respond(status_json(*view));
+  if (request.path == "/v1/agents") return respond(agents_json(*view, node));
+  if (request.path == "/v1/links") return respond(links_json(*view, from, to));
+  if (request.path == "/v1/routes") return respond(routes_json(*view, node, to));
+  if (request.path == "/v1/plan") return respond(plan_json(*view));
+  if (request.path == "/v1/events") return answer_events(query, events_);
+  if (request.path == "/v1/samples") return answer_samples(query, *view, options_.store_path);
+  return respond(Refusal{404,
+                         "not_found",
+                         "nothing at " + request.path.substr(0, 100),
+                         {},
+                         "/healthz /metrics /v1/status /v1/agents /v1/links /v1/samples /v1/routes "
+                         "/v1/events /v1/plan, POST /v1/probe"});
+}
+
+ApiResponse Api::answer_probe(const ApiRequest& request, const CollectorView& view) {
+  if (options_.token.empty()) {
+    return respond(Refusal{403,
+                           "permission",
+                           "this collector has no token, so nothing may be changed",
+                           {},
+                           "set [api] token_file in collector.toml"});
+  }
+  constexpr std::string_view kScheme = "Bearer ";
+  if (!request.authorization.starts_with(kScheme)) {
+    return respond(
+        Refusal{401, "unauthorized", "a token is needed", {}, "send Authorization: Bearer TOKEN"});
+  }
+  if (!equal_in_constant_time(std::string_view(request.authorization).substr(kScheme.size()),
+                              options_.token)) {
+    return respond(
+        Refusal{403, "permission", "the token is wrong", {}, "it is the text of [api] token_file"});
+  }
+  const Result<ProbeOrder> order = parse_probe(request.body);
+  if (!order) return respond(order.error());
+  const std::optional<NodeId> from = find_node(view, order->from);
+  if (!from) return respond(unknown_node(view, order->from));
+  const std::optional<NodeId> to = find_node(view, order->to);
+  if (!to) return respond(unknown_node(view, order->to));
+  const std::optional<LinkId> link = planned_link(view, *from, *to, *order);
+  if (!link) {
+    return respond(
+        Refusal{404,
+                "not_found",
+                fmt::format("no link from {} to {} is allowed, or one of them was never connected",
+                            order->from, order->to),
+                {},
+                "GET /v1/links lists the links"});
+  }
+  const Duration interval = std::chrono::milliseconds(order->interval_ms);
+  const auto began = std::chrono::steady_clock::now();
+  const Result<LinkSample> sample =
+      probes_.probe(*link, static_cast<std::uint32_t>(order->count), interval,
+                    interval * order->count + kProbePatience);
+  if (!sample) return respond(sample.error());
+  return respond(probe_json(view, *sample, std::chrono::steady_clock::now() - began));
+}
+
+}  // namespace linkpilot::collector

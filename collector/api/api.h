@@ -1,0 +1,52 @@
+// The HTTP API as a function: request in, response out (API.md). No sockets here (http_server.h),
+// no state but what it is given; called by many threads at once.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "collector/api/collector_view.h"
+#include "collector/api/probe_desk.h"
+#include "collector/store/event_log.h"
+
+namespace linkpilot::collector {
+
+struct ApiRequest {
+  enum class Method : std::uint8_t { get, post };
+  Method method = Method::get;
+  std::string path;
+  std::map<std::string, std::string> query;
+  std::string authorization;  // the header's value
+  std::string body;
+};
+
+struct ApiResponse {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+};
+
+struct ApiOptions {
+  std::string token;       // empty: POST is forbidden
+  std::string store_path;  // for /v1/samples
+};
+
+class Api {
+ public:
+  using ViewSource = std::function<std::shared_ptr<const CollectorView>()>;
+  Api(ApiOptions options, ViewSource view, const EventLog& events, ProbeDesk& probes);
+
+  [[nodiscard]] ApiResponse answer(const ApiRequest& request);
+
+ private:
+  [[nodiscard]] ApiResponse answer_probe(const ApiRequest& request, const CollectorView& view);
+
+  ApiOptions options_;
+  ViewSource view_;
+  const EventLog& events_;
+  ProbeDesk& probes_;
+};
+
+}  // namespace linkpilot::collector

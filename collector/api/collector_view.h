@@ -1,0 +1,71 @@
+// What the API may see: one immutable copy of the collector's state, made by the loop now and then
+// and read by HTTP threads without locks. Values only.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/runtime/message_socket.h"
+#include "collector/ingest/agent_record.h"
+#include "collector/ingest/ingest.h"
+#include "collector/ingest/link_history.h"
+#include "collector/plan/plan_keeper.h"
+#include "collector/publish/publisher.h"
+#include "collector/registry/door.h"
+#include "collector/store/store.h"
+#include "optimizer/policy/policy.h"
+#include "optimizer/weight/link_belief.h"
+
+namespace linkpilot::collector {
+
+struct SolveFigures {
+  std::uint64_t runs = 0;
+  std::uint64_t alarm_runs = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t replaced = 0;  // jobs that a newer one overtook
+  std::uint64_t moves = 0;
+  UnixNanos last;
+  Duration last_took{};
+  std::string last_trigger;
+  std::string last_refusal;  // empty: the last solve was accepted
+  LatencySketch took;
+};
+
+struct ProbeFigures {
+  std::uint64_t requested = 0;
+  std::uint64_t answered = 0;
+  std::uint64_t timed_out = 0;
+  std::uint64_t active = 0;
+};
+
+struct CollectorView {
+  UnixNanos now;
+  MonoTime now_mono;
+  UnixNanos started;
+  std::uint64_t epoch = 0;
+
+  Agents agents;
+  std::vector<optimizer::LinkBelief> beliefs;  // sorted by link
+  LinkHistories histories;
+  std::map<NodeId, NodePlan> plans;
+  bool following = false;
+  std::map<NodeId, PublishedTable> tables;
+  std::vector<RefusedKey> refused_keys;
+  optimizer::Policy policy;
+
+  StoreFigures store;
+  IngestCounters ingest;
+  SocketCounters sockets;
+  SolveFigures solve;
+  ProbeFigures probes;
+  std::uint64_t estimates = 0;
+  std::uint64_t estimates_refused = 0;
+  std::uint64_t enrolled = 0;
+  std::uint64_t events = 0;
+};
+
+}  // namespace linkpilot::collector

@@ -1,0 +1,339 @@
+#include "collector/api/json_views.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "collector/api/json_parts.h"
+#include "collector/ingest/link_text.h"
+#include "optimizer/weight/link_cost.h"
+
+namespace linkpilot::collector {
+
+namespace {
+
+constexpr Duration kLoadPatience = std::chrono::seconds(10);
+// STAMP base packet, our TLVs and padding (about 112 octets), and IPv4 + UDP headers (28).
+constexpr double kProbeOctets = 140.0;
+
+std::string_view role_text(NodeRole role) {
+  switch (role) {
+    case NodeRole::unspecified:
+      return "";
+    case NodeRole::ingest:
+      return "ingest";
+    case NodeRole::relay:
+      return "relay";
+    case NodeRole::edge:
+      return "edge";
+    case NodeRole::test_host:
+      return "test_host";
+  }
+  return "";
+}
+
+std::string_view state_text(const AgentRecord& agent) {
+  if (agent.state == AgentState::never_seen && agent.last_heard_at.ns == 0 && !agent.dead)
+    return "never_seen";
+  if (agent.dead) return "dead";
+  switch (agent.state) {
+    case AgentState::never_seen:
+      return "never_seen";
+    case AgentState::connected:
+      return "connected";
+    case AgentState::silent:
+      return "silent";
+  }
+  return "";
+}
+
+std::string state_reason(const AgentRecord& agent) {
+  if (agent.dead) return agent.dead_reason;
+  if (agent.state == AgentState::silent)
+    return "nothing heard since " + time_text(agent.last_heard_at);
+  if (agent.state == AgentState::never_seen)
+    return "enrolled, has not connected since the collector started";
+  return "";
+}
+
+// Nodes that have a table published and do not use it; `overdue_only`: for longer than they may
+// need.
+std::vector<std::string> behind(const CollectorView& view, Duration patience) {
+  std::vector<std::string> names;
+  for (const auto& [node, published] : view.tables) {
+    const auto agent = view.agents.find(node);
+    if (agent == view.agents.end() || !agent->second.heard() || agent->second.dead) continue;
+    if (agent->second.table.loaded == published.table->version) continue;
+    if (view.now - published.table->created < patience) continue;
+    names.push_back(agent->second.name);
+  }
+  return names;
+}
+
+struct TableAges {
+  std::size_t loaded = 0;
+  Duration age_max{};
+  Duration measurement_age_max{};
+  UnixNanos newest;
+};
+
+TableAges table_ages(const CollectorView& view) {
+  TableAges ages;
+  for (const auto& [node, published] : view.tables) {
+    const RouteTable& table = *published.table;
+    ages.newest = std::max(ages.newest, table.created);
+    const auto agent = view.agents.find(node);
+    if (agent == view.agents.end() || agent->second.table.loaded != table.version) continue;
+    ++ages.loaded;
+    ages.age_max = std::max(ages.age_max, view.now - table.created);
+    if (table.stages.probe_sent.ns > 0) {
+      ages.measurement_age_max =
+          std::max(ages.measurement_age_max, view.now - table.stages.probe_sent);
+    }
+  }
+  return ages;
+}
+
+Json names_in_state(const CollectorView& view, std::string_view state) {
+  Json names = Json::array();
+  for (const auto& [id, agent] : view.agents) {
+    if (agent.enrolled && state_text(agent) == state) names.push_back(agent.name);
+  }
+  return names;
+}
+
+Json links_summary(const CollectorView& view) {
+  std::uint64_t allowed = 0;
+  std::uint64_t fast = 0;
+  for (const auto& [node, plan] : view.plans) {
+    for (const PacedLink& link : plan.links) {
+      ++allowed;
+      if (is_fast(link.pace)) ++fast;
+    }
+  }
+  std::uint64_t measured = 0;
+  std::uint64_t dead = 0;
+  for (const optimizer::LinkBelief& belief : view.beliefs) {
+    if (belief.measured && !belief.stale) ++measured;
+    if (belief.state == LinkState::dead) ++dead;
+  }
+  return {{"allowed", allowed},
+          {"measured", measured},
+          {"fast", fast},
+          {"slow", allowed - fast},
+          {"dead", dead}};
+}
+
+Json ports_json(const Node& node) {
+  Json ports = Json::array();
+  for (const Port& port : node.ports) {
+    ports.push_back({{"index", port.index.value},
+                     {"isp", port.isp},
+                     {"listen", port.listen.to_string()},
+                     {"advertised", port.advertised.to_string()},
+                     {"stamp_port", port.stamp_port},
+                     {"capacity_bits_per_second", port.capacity.value},
+                     {"bill", port.bill}});
+  }
+  return ports;
+}
+
+Json agent_table_json(const CollectorView& view, const AgentRecord& agent) {
+  const auto published = view.tables.find(agent.id);
+  const RouteTable* table =
+      published == view.tables.end() ? nullptr : published->second.table.get();
+  const bool up_to_date = table != nullptr && agent.table.loaded == table->version;
+  Json measurement_age = nullptr;
+  if (up_to_date) measurement_age = age_ms(view.now, table->stages.probe_sent);
+  return {{"published_version", table == nullptr ? 0 : table->version.version},
+          {"published_epoch", table == nullptr ? 0 : table->version.epoch},
+          {"published_at", table == nullptr ? "" : time_text(table->created)},
+          {"loaded_version", agent.table.loaded.version},
+          {"loaded_epoch", agent.table.loaded.epoch},
+          {"loaded_at", time_text(agent.table.loaded_at)},
+          {"up_to_date", up_to_date},
+          {"refused_reason", agent.table.refused_reason},
+          {"age_ms", up_to_date ? age_ms(view.now, table->created) : Json(nullptr)},
+          {"measurement_age_ms", measurement_age}};
+}
+
+Json agent_json(const CollectorView& view, const AgentRecord& agent) {
+  Json out = {{"node", agent.name},
+              {"id", agent.id.value},
+              {"region", agent.profile ? agent.profile->region : ""},
+              {"role", agent.profile ? role_text(agent.profile->role) : ""},
+              {"media_base", agent.profile ? agent.profile->media_base : ""},
+              {"state", state_text(agent)},
+              {"reason", state_reason(agent)},
+              {"enrolled_at", time_text(agent.enrolled_at)},
+              {"connected_at", agent.connection ? time_text(agent.connection->since) : ""},
+              {"address", agent.connection ? agent.connection->address : ""},
+              {"software", agent.software},
+              {"run_id", agent.connection ? fmt::format("{:016x}", agent.connection->run_id) : ""},
+              {"public_key", agent.public_key},
+              {"last_heard_at", time_text(agent.last_heard_at)},
+              {"last_heard_age_ms", age_ms(view.now, agent.last_heard_at)},
+              {"clock_ahead_ms", ms(agent.clock_ahead)},
+              {"ports", agent.profile ? ports_json(*agent.profile) : Json::array()}};
+  out["reports"] = {{"epoch", std::to_string(agent.reports.epoch)},
+                    {"received", agent.reports.received},
+                    {"duplicate", agent.reports.duplicate},
+                    {"acked_sequence", agent.reports.acked_sequence},
+                    {"spool_dropped", agent.reports.spool_dropped},
+                    {"samples", agent.reports.samples},
+                    {"samples_refused", agent.reports.samples_refused},
+                    {"alarms", agent.reports.alarms},
+                    {"last_at", time_text(agent.reports.last)}};
+  out["load"] = {{"cpu_ratio", agent.load.cpu_permille / 1000.0},
+                 {"inbound_bits_per_second", agent.load.inbound.value},
+                 {"outbound_bits_per_second", agent.load.outbound.value},
+                 {"connections", agent.load.connections},
+                 {"agent_rss_bytes", agent.load.agent_rss_bytes},
+                 {"agent_cpu_ratio", agent.load.agent_cpu_permille / 1000.0}};
+  out["plan"] = {{"version", agent.plan.sent_version},
+                 {"acked_version", agent.plan.acked_version},
+                 {"sessions", agent.plan.sessions},
+                 {"capped", agent.plan.capped}};
+  out["table"] = agent_table_json(view, agent);
+  return out;
+}
+
+}  // namespace
+
+std::string time_text(UnixNanos time) { return time.ns == 0 ? "" : format_utc(time); }
+
+std::string node_name(const CollectorView& view, NodeId node) {
+  const auto found = view.agents.find(node);
+  return found == view.agents.end() ? fmt::format("#{}", node.value) : found->second.name;
+}
+
+std::vector<std::string> own_complaints(const CollectorView& view) {
+  std::vector<std::string> reasons;
+  if (!view.store.ok) {
+    reasons.push_back(
+        fmt::format("store: {}, since {}", view.store.reason, time_text(view.store.since)));
+  }
+  return reasons;
+}
+
+std::vector<std::string> complaints(const CollectorView& view) {
+  std::vector<std::string> reasons = own_complaints(view);
+  for (const auto& [id, agent] : view.agents) {
+    if (!agent.enrolled) continue;
+    const std::string_view state = state_text(agent);
+    if (state != "connected") {
+      reasons.push_back(fmt::format("{} is {}: {}", agent.name, state, state_reason(agent)));
+    }
+    if (!agent.table.refused_reason.empty()) {
+      reasons.push_back(
+          fmt::format("{} refused its table: {}", agent.name, agent.table.refused_reason));
+    }
+  }
+  for (const std::string& name : behind(view, kLoadPatience)) {
+    reasons.push_back(fmt::format("{} has not loaded its newest table", name));
+  }
+  if (!view.solve.last_refusal.empty()) {
+    reasons.push_back(fmt::format("tables are not published: {}", view.solve.last_refusal));
+  }
+  if (view.enrolled == 0) {
+    reasons.push_back("no agent is enrolled: put NAME.pub files into the enrolled directory");
+  } else if (view.tables.empty()) {
+    reasons.push_back("no table has been published yet");
+  }
+  return reasons;
+}
+
+Json health_json(const CollectorView& view) {
+  const std::vector<std::string> reasons = own_complaints(view);
+  return {{"status", reasons.empty() ? "ok" : "unhealthy"}, {"reasons", reasons}};
+}
+
+Json status_json(const CollectorView& view) {
+  const std::vector<std::string> reasons = complaints(view);
+  const TableAges ages = table_ages(view);
+  std::uint64_t connected = 0;
+  for (const auto& [id, agent] : view.agents) {
+    if (agent.enrolled && agent.heard()) ++connected;
+  }
+  ProbeLoad load;
+  for (const auto& [node, plan] : view.plans) {
+    const ProbeLoad one = probe_load(plan);
+    load.probes_per_second += one.probes_per_second;
+    load.kbit_per_second += one.kbit_per_second;
+  }
+  std::uint64_t newest_version = 0;
+  for (const auto& [node, published] : view.tables) {
+    newest_version = std::max(newest_version, published.table->version.version);
+  }
+  Json out = {{"software", "linkpilot-collector " LINKPILOT_VERSION},
+              {"epoch", view.epoch},
+              {"started_at", time_text(view.started)},
+              {"now_at", time_text(view.now)},
+              {"uptime_ms", ms(view.now - view.started)},
+              {"healthy", reasons.empty()},
+              {"reasons", reasons}};
+  out["agents"] = {{"enrolled", view.enrolled},
+                   {"connected", connected},
+                   {"silent", names_in_state(view, "silent")},
+                   {"dead", names_in_state(view, "dead")},
+                   {"never_seen", names_in_state(view, "never_seen")}};
+  out["links"] = links_summary(view);
+  out["tables"] = {
+      {"published", view.tables.size()},
+      {"loaded", ages.loaded},
+      {"behind", behind(view, Duration{})},
+      {"newest_version", newest_version},
+      {"newest_published_at", time_text(ages.newest)},
+      {"age_ms_max", ages.loaded == 0 ? Json(nullptr) : Json(ms(ages.age_max))},
+      {"measurement_age_ms_max",
+       ages.measurement_age_max.count() == 0 ? Json(nullptr) : Json(ms(ages.measurement_age_max))}};
+  out["plan"] = {{"phase", view.following ? "following_tables" : "first_table"},
+                 {"probes_per_second", load.probes_per_second},
+                 {"kbit_per_second", load.kbit_per_second}};
+  out["solve"] = {{"runs", view.solve.runs},
+                  {"last_at", time_text(view.solve.last)},
+                  {"last_duration_ms", ms(view.solve.last_took)},
+                  {"last_trigger", view.solve.last_trigger},
+                  {"last_refusal", view.solve.last_refusal}};
+  std::uint64_t active = 0;
+  for (const optimizer::LinkBelief& belief : view.beliefs)
+    active += belief.state != LinkState::alive ? 1 : 0;
+  out["alarms"] = {{"active", active}, {"received", view.ingest.alarms}};
+  out["store"] = {{"ok", view.store.ok},
+                  {"reason", view.store.reason},
+                  {"reports", view.store.reports},
+                  {"bytes", view.store.bytes},
+                  {"commit_ms_p50", quantile_ms(view.store.commit_time, 0.5)},
+                  {"commit_ms_p99", quantile_ms(view.store.commit_time, 0.99)}};
+  return out;
+}
+
+Json agents_json(const CollectorView& view, std::optional<NodeId> node) {
+  Json agents = Json::array();
+  for (const auto& [id, agent] : view.agents) {
+    if (node ? id == *node : agent.enrolled) agents.push_back(agent_json(view, agent));
+  }
+  Json refused = Json::array();
+  for (const RefusedKey& knock : view.refused_keys) {
+    refused.push_back({{"public_key", knock.public_key},
+                       {"address", knock.address},
+                       {"first_at", time_text(knock.first)},
+                       {"last_at", time_text(knock.last)},
+                       {"count", knock.count},
+                       {"reason", knock.reason}});
+  }
+  return {{"agents", std::move(agents)}, {"refused_keys", std::move(refused)}};
+}
+
+ProbeLoad probe_load(const NodePlan& plan) {
+  ProbeLoad load;
+  for (const PacedLink& link : plan.links) {
+    if (link.planned.interval.count() <= 0) continue;
+    const double rate = 1e9 / static_cast<double>(link.planned.interval.count());
+    load.probes_per_second += rate;
+    load.kbit_per_second += rate * 2 * kProbeOctets * 8 / 1000;
+  }
+  return load;
+}
+
+}  // namespace linkpilot::collector

@@ -1,0 +1,46 @@
+// The JSON of each GET, as API.md states it. Pure functions of a view.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "collector/api/collector_view.h"
+#include "collector/store/event_log.h"
+
+namespace linkpilot::collector {
+
+using Json = nlohmann::ordered_json;
+
+// What is wrong with the fleet, one sentence each; empty: healthy.
+[[nodiscard]] std::vector<std::string> complaints(const CollectorView& view);
+// What is wrong with the collector itself.
+[[nodiscard]] std::vector<std::string> own_complaints(const CollectorView& view);
+
+[[nodiscard]] Json health_json(const CollectorView& view);
+[[nodiscard]] Json status_json(const CollectorView& view);
+// Of one node, or of all.
+[[nodiscard]] Json agents_json(const CollectorView& view, std::optional<NodeId> node);
+[[nodiscard]] Json links_json(const CollectorView& view, std::optional<NodeId> from,
+                              std::optional<NodeId> to);
+[[nodiscard]] Json routes_json(const CollectorView& view, std::optional<NodeId> node,
+                               std::optional<NodeId> to);
+[[nodiscard]] Json events_json(const EventLog::Page& page);
+[[nodiscard]] Json plan_json(const CollectorView& view);
+[[nodiscard]] Json samples_json(const CollectorView& view, const std::vector<ReportRow>& rows,
+                                std::uint64_t after, bool more, const std::string& link);
+[[nodiscard]] Json probe_json(const CollectorView& view, const LinkSample& sample,
+                              Duration elapsed);
+
+// Rates of what one node sends and answers, from its plan.
+struct ProbeLoad {
+  double probes_per_second = 0.0;
+  double kbit_per_second = 0.0;
+};
+[[nodiscard]] ProbeLoad probe_load(const NodePlan& plan);
+
+[[nodiscard]] std::string time_text(UnixNanos time);  // "" for zero
+[[nodiscard]] std::string node_name(const CollectorView& view, NodeId node);
+
+}  // namespace linkpilot::collector

@@ -1,0 +1,339 @@
+#include "collector/daemon/collector.h"
+
+#include <fmt/format.h>
+
+#include <asio/post.hpp>
+#include <chrono>
+
+#include "base/assert.h"
+#include "base/runtime/lifecycle.h"
+#include "collector/daemon/policy.h"
+#include "schemas/codec.h"
+
+namespace linkpilot::collector {
+
+namespace {
+
+constexpr auto kPulse = std::chrono::milliseconds(100);
+constexpr Duration kViewFresh = std::chrono::milliseconds(250);
+constexpr Duration kViewIdle = std::chrono::seconds(2);
+constexpr Duration kViewWantedFor = std::chrono::seconds(10);
+// Reports this young are folded again after a restart; at most so many.
+constexpr Duration kRefoldAge = std::chrono::seconds(90);
+constexpr std::size_t kRefoldMax = 100'000;
+
+StoreOptions store_options(const CollectorConfig& config) {
+  StoreOptions options;
+  options.path = config.store.path;
+  options.retention = config.store.retention;
+  options.size_max = config.store.size_max;
+  options.commit_interval = config.store.commit_interval;
+  return options;
+}
+
+std::vector<RegistryEntry> entries_of(const Restored& restored) {
+  std::vector<RegistryEntry> entries;
+  for (const StoredNode& node : restored.nodes) entries.push_back(node.entry);
+  return entries;
+}
+
+std::int64_t steady_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+
+}  // namespace
+
+Result<std::unique_ptr<Collector>> Collector::create(asio::io_context& loop,
+                                                     const CollectorConfig& config) {
+  Result<CurveKeyPair> curve = load_curve_key_pair(config.keys.curve_file);
+  if (!curve) return fail(curve.error().in("[keys] curve_file"));
+  Result<SigningKey> signing = load_signing_key(config.keys.signing_file);
+  if (!signing) return fail(signing.error().in("[keys] signing_file"));
+  Restored restored;
+  Result<std::unique_ptr<Store>> store =
+      Store::open(store_options(config), SystemClock().now().wall, restored);
+  if (!store) return fail(store.error());
+
+  std::unique_ptr<Collector> collector(
+      new Collector(loop, config, *signing, *std::move(store), std::move(restored)));
+  MessageServer::Options options;
+  options.bind = config.listen.agents;
+  options.keys = *std::move(curve);
+  options.io_threads = config.listen.io_threads;
+  options.message_bytes_max = kMessageBytesMax;
+  Collector* self = collector.get();
+  Result<std::unique_ptr<MessageServer>> server = MessageServer::create(
+      loop, options,
+      [self](const std::string& key, const std::string& address) {
+        return self->door_.admit(key, address, SystemClock().now().wall);
+      },
+      [self](const PeerId& from, std::span<const std::uint8_t> bytes) {
+        self->ingest_->on_message(from, bytes, self->clock_.now());
+      });
+  if (!server) return fail(server.error().in("[listen] agents"));
+  collector->server_ = *std::move(server);
+  return collector;
+}
+
+Collector::Collector(asio::io_context& loop, const CollectorConfig& config, SigningKey signing_key,
+                     std::unique_ptr<Store> store, Restored restored)
+    : loop_(loop),
+      config_(config),
+      policy_(policy_of(config)),
+      started_(clock_.now().wall),
+      started_mono_(clock_.now().mono),
+      epoch_(restored.epoch),
+      store_(std::move(store)),
+      events_(std::make_unique<EventLog>(*store_, std::move(restored.events))),
+      registry_(entries_of(restored)),
+      plans_(plan_rules_of(config), static_cast<std::uint64_t>(started_.ns / 1'000)),
+      publisher_(signing_key, epoch_, {config.routing.soft_expiry, config.routing.hard_expiry}),
+      pulse_(loop),
+      tick_(loop) {
+  IngestHooks hooks;
+  hooks.send = [this](const std::string& connection, const CollectorMessage& message) {
+    return server_->send(connection, schemas::encode(message));
+  };
+  hooks.on_hello = [this](AgentRecord& agent, bool returned) { on_hello(agent, returned); };
+  hooks.on_link_state = [this](LinkId link) { note_link_state(link); };
+  hooks.on_table_ack = [this](AgentRecord& agent) { note_loaded(agent); };
+  hooks.on_probe_result = [this](NodeId from, const ProbeResult& result) {
+    probes_.answer(from, result);
+  };
+  hooks.address_of = [this](const std::string& key) { return door_.address_of(key); };
+  ingest_ =
+      std::make_unique<Ingest>(registry_, agents_, estimates_, *store_, *events_, std::move(hooks));
+  probes_.set_wake([this] { asio::post(loop_, [this] { dispatch_probes(clock_.now()); }); });
+  restore(restored);
+}
+
+Collector::~Collector() { stop(); }
+
+void Collector::restore(const Restored& restored) {
+  const Now now = clock_.now();
+  for (const StoredNode& node : restored.nodes) {
+    AgentRecord& agent = agents_[node.entry.id];
+    agent.id = node.entry.id;
+    agent.name = node.entry.name;
+    agent.public_key = node.entry.public_key;
+    agent.enrolled_at = node.entry.enrolled_at;
+    agent.left_at = now.wall;  // until the directory says otherwise
+    if (node.hello.empty()) continue;
+    // The store hands out octets of any alignment; the codec reads whole words in place.
+    std::vector<std::uint64_t> words((node.hello.size() + 7) / 8);
+    std::copy(node.hello.begin(), node.hello.end(), reinterpret_cast<std::uint8_t*>(words.data()));
+    Result<AgentMessage> message = schemas::decode_agent_message(
+        {reinterpret_cast<const std::uint8_t*>(words.data()), node.hello.size()});
+    if (!message || !std::holds_alternative<Hello>(*message)) continue;
+    agent.profile = std::get<Hello>(*message).self;
+    agent.profile->id = agent.id;
+    agent.profile->name = agent.name;
+  }
+  ingest_->restore(restored.dedup, now);
+  publisher_.restore(restored.tables);
+  const Status status = visit_reports_since(
+      config_.store.path, now.wall - kRefoldAge, kRefoldMax, [&](const ReportRow& row) {
+        Result<AgentMessage> message = schemas::decode_agent_message(row.bytes());
+        if (!message || !std::holds_alternative<Report>(*message)) return;
+        ingest_->refold(row.node, std::get<Report>(*message), row.received, now);
+      });
+  if (!status) tell(EventLevel::warn, "history_unreadable", "", status.error().message);
+}
+
+void Collector::start() {
+  store_->start(
+      [this](Commit commit) {
+        asio::post(loop_, [this, commit = std::move(commit)] {
+          if (commit.nodes_ticket != 0 && commit.nodes_ticket >= nodes_ticket_) admit_enrolled();
+          ingest_->on_commit(commit);
+        });
+      },
+      [this](Status status) {
+        asio::post(loop_, [this, status = std::move(status)] {
+          if (status) {
+            tell(EventLevel::info, "store_recovered", "", "reports are durable again");
+          } else {
+            tell(EventLevel::error, "store_failed", "",
+                 status.error().message + "; nothing is acknowledged until it works again");
+          }
+        });
+      });
+  solver_ = std::make_unique<Solver>([this](SolveOutcome outcome) {
+    asio::post(loop_,
+               [this, outcome = std::move(outcome)]() mutable { on_outcome(std::move(outcome)); });
+  });
+  tell(EventLevel::info, "collector_started", "",
+       fmt::format("epoch {}, listening on {}", epoch_, server_->bound_endpoint()));
+  directory_ = std::make_unique<EnrolledDirectory>(
+      loop_, config_.keys.enrolled_directory,
+      [this](Result<DirectoryScan> scan) { on_scan(std::move(scan)); });
+  directory_->start();
+  publish_view();
+  arm_pulse();
+  arm_tick();
+}
+
+void Collector::stop() {
+  if (std::exchange(stopped_, true)) return;
+  probes_.close();
+  pulse_.cancel();
+  tick_.cancel();
+  directory_.reset();
+  solver_.reset();
+  store_->stop();
+}
+
+void Collector::tell(EventLevel level, std::string_view name, std::string node,
+                     std::string detail) {
+  events_->add(
+      {0, clock_.now().wall, level, std::string(name), std::move(node), "", std::move(detail)});
+}
+
+void Collector::on_scan(Result<DirectoryScan> scan) {
+  const std::string error = scan ? "" : scan.error().message;
+  if (error != scan_error_) {
+    scan_error_ = error;
+    if (!scan) tell(EventLevel::warn, "enrolled_directory_unreadable", "", error);
+  }
+  if (!scan) return;  // who was enrolled stays so
+  const Now now = clock_.now();
+  std::vector<StoredNode> to_store;
+  for (RegistryChange& change : registry_.apply(std::move(scan->files), now.wall)) {
+    if (change.kind == RegistryChange::Kind::refused) {
+      tell(EventLevel::warn, "enrolment_refused", change.entry.name, change.reason);
+      continue;
+    }
+    AgentRecord& agent = agents_[change.entry.id];
+    agent.id = change.entry.id;
+    agent.name = change.entry.name;
+    agent.public_key = change.entry.public_key;
+    agent.enrolled_at = change.entry.enrolled_at;
+    agent.enrolled = change.entry.enrolled;
+    agent.left_at = agent.enrolled ? UnixNanos{} : now.wall;
+    plans_dirty_ = true;
+    if (agent.enrolled) {
+      to_store.push_back({change.entry, {}});
+      if (change.kind == RegistryChange::Kind::rekeyed) ingest_->on_revoked(agent.id);
+      tell(EventLevel::info,
+           change.kind == RegistryChange::Kind::rekeyed ? "agent_rekeyed" : "agent_enrolled",
+           agent.name, fmt::format("node number {}", agent.id.value));
+    } else {
+      ingest_->on_revoked(agent.id);
+      ingest_->forget(agent.id);
+      publisher_.forget(agent.id);
+      tell(EventLevel::warn, "agent_revoked", agent.name, "its key file is gone");
+    }
+  }
+  // A number must be on the disk before anybody is told it; who leaves, leaves at once.
+  if (!to_store.empty()) nodes_ticket_ = store_->put_nodes(std::move(to_store));
+  door_.keep_only([this](const std::string& key) { return registry_.find_key(key) != nullptr; });
+  if (nodes_ticket_ == 0) admit_enrolled();
+}
+
+// All that the registry holds is durable.
+void Collector::admit_enrolled() {
+  Door::Keys keys;
+  for (const auto& [id, entry] : registry_.entries()) {
+    if (entry.enrolled) keys.insert(entry.public_key);
+  }
+  door_.set_enrolled(std::move(keys));
+  nodes_ticket_ = 0;
+}
+
+void Collector::arm_pulse() {
+  pulse_.expires_after(kPulse);
+  pulse_.async_wait([this](std::error_code error) {
+    if (error || stopped_) return;
+    on_pulse();
+    arm_pulse();
+  });
+}
+
+void Collector::arm_tick() {
+  tick_.expires_after(config_.routing.tick);
+  tick_.async_wait([this](std::error_code error) {
+    if (error || stopped_) return;
+    on_tick();
+    arm_tick();
+  });
+}
+
+void Collector::on_pulse() {
+  const Now now = clock_.now();
+  ingest_->on_timer(now, config_.routing.silent_after);
+  watch_nodes(now);
+  update_plans(now);
+  for (const RefusedKey& knock : door_.take_new()) {
+    tell(EventLevel::warn, "key_refused", "",
+         fmt::format("key {} from {}: {}", knock.public_key, knock.address, knock.reason));
+  }
+  const bool wanted =
+      steady_ns() - view_wanted_ns_.load(std::memory_order_relaxed) < kViewWantedFor.count();
+  if (now.mono - view_made_ >= (wanted ? kViewFresh : kViewIdle)) publish_view();
+}
+
+void Collector::on_tick() {
+  notify_service_manager("WATCHDOG=1");
+  solve_tick();
+}
+
+std::shared_ptr<const CollectorView> Collector::view() {
+  view_wanted_ns_.store(steady_ns(), std::memory_order_relaxed);
+  return view_.get();
+}
+
+void Collector::publish_view() {
+  const Now now = clock_.now();
+  view_made_ = now.mono;
+  auto view = std::make_shared<CollectorView>();
+  view->now = now.wall;
+  view->now_mono = now.mono;
+  view->started = started_;
+  view->epoch = epoch_;
+  view->agents = agents_;
+  view->beliefs = beliefs(now);
+  view->histories = ingest_->histories();
+  view->plans = plans_.plans();
+  view->following = plans_.following();
+  view->tables = publisher_.tables();
+  view->refused_keys = door_.refused();
+  view->policy = policy_;
+  view->store = store_->figures();
+  view->ingest = ingest_->counters();
+  view->sockets = server_->counters();
+  view->solve = solve_;
+  if (solver_) view->solve.replaced = solver_->replaced();
+  view->probes = probes_.figures();
+  view->estimates = estimates_.size();
+  view->estimates_refused = estimates_.refused();
+  view->enrolled = registry_.enrolled_count();
+  view->events = events_->count();
+  view_.publish(std::move(view));
+}
+
+void Collector::reconfigure(const CollectorConfig& config) {
+  std::string restart;
+  if (!(config.listen == config_.listen)) restart += " [listen]";
+  if (!(config.keys == config_.keys)) restart += " [keys]";
+  if (config.store.path != config_.store.path) restart += " [store] path";
+  const ListenConfig listen = config_.listen;
+  const KeysConfig keys = config_.keys;
+  const std::string path = config_.store.path;
+  config_ = config;
+  config_.listen = listen;
+  config_.keys = keys;
+  config_.store.path = path;
+  policy_ = policy_of(config_);
+  plans_.set_rules(plan_rules_of(config_));
+  plans_dirty_ = true;
+  publisher_.set_lifetimes({config_.routing.soft_expiry, config_.routing.hard_expiry});
+  store_->reconfigure(config_.store.retention, config_.store.size_max,
+                      config_.store.commit_interval);
+  set_log_level(config_.log_level);
+  tell(EventLevel::info, "config_reloaded", "",
+       restart.empty() ? "all changes are in force" : "needs a restart to take effect:" + restart);
+}
+
+void Collector::refuse_configuration(const Error& error) {
+  tell(EventLevel::error, "config_refused", "", error.message + "; the old configuration stays");
+}
+
+}  // namespace linkpilot::collector

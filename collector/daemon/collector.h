@@ -1,0 +1,138 @@
+// The collector: everything that runs on its loop, and what joins the parts. Messages come in,
+// reports go to the store, estimates to the solve thread, tables and plans to the agents, a view of
+// it all to HTTP.
+//
+// Threads: the loop (owns every member but the insides of the parts), the store's two, the
+// solver's, the HTTP pool. They meet in bounded queues and in `view()`.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/runtime/message_socket.h"
+#include "base/snapshot.h"
+#include "collector/api/collector_view.h"
+#include "collector/api/probe_desk.h"
+#include "collector/config/config.h"
+#include "collector/ingest/ingest.h"
+#include "collector/plan/plan_keeper.h"
+#include "collector/publish/publisher.h"
+#include "collector/registry/door.h"
+#include "collector/registry/enrolled_directory.h"
+#include "collector/registry/registry.h"
+#include "collector/solve/solver.h"
+#include "collector/store/event_log.h"
+#include "collector/store/store.h"
+#include "optimizer/estimate/fleet_estimates.h"
+
+namespace linkpilot::collector {
+
+class Collector {
+ public:
+  // Opens the store, loads the keys, binds. Fails with what an operator must mend.
+  [[nodiscard]] static Result<std::unique_ptr<Collector>> create(asio::io_context& loop,
+                                                                 const CollectorConfig& config);
+  ~Collector();
+  Collector(const Collector&) = delete;
+  Collector& operator=(const Collector&) = delete;
+
+  void start();
+  // Commits what is in hand; the loop may be stopped afterwards.
+  void stop();
+  // Applies what can change while running; names what needs a restart.
+  void reconfigure(const CollectorConfig& config);
+  void refuse_configuration(const Error& error);
+
+  // For the HTTP threads: thread-safe. Marks the view as wanted, so that it is kept fresh.
+  [[nodiscard]] std::shared_ptr<const CollectorView> view();
+  [[nodiscard]] const EventLog& events() const { return *events_; }
+  [[nodiscard]] ProbeDesk& probes() { return probes_; }
+  [[nodiscard]] std::string bound_endpoint() const { return server_->bound_endpoint(); }
+  [[nodiscard]] const std::string& store_path() const { return config_.store.path; }
+
+ private:
+  Collector(asio::io_context& loop, const CollectorConfig& config, SigningKey signing_key,
+            std::unique_ptr<Store> store, Restored restored);
+
+  // collector.cc: composition
+  void restore(const Restored& restored);
+  void on_scan(Result<DirectoryScan> scan);
+  void admit_enrolled();
+  void on_pulse();  // ten times a second
+  void on_tick();   // every [routing] tick
+  void arm_pulse();
+  void arm_tick();
+  void publish_view();
+  void tell(EventLevel level, std::string_view name, std::string node, std::string detail);
+
+  // collector_routes.cc: from estimates to tables in the agents' hands
+  [[nodiscard]] bool may_solve(Now now);
+  [[nodiscard]] optimizer::NetworkView network_view(Now now) const;
+  [[nodiscard]] std::vector<optimizer::LinkBelief> beliefs(Now now) const;
+  void solve_tick();
+  void solve_alarm();
+  void on_outcome(SolveOutcome outcome);
+  void publish_tables(std::vector<RouteTable> tables, const SolveOutcome& outcome);
+  void send_tables(const std::vector<PublishedTable>& published);
+  void send_table(const AgentRecord& agent);
+  void explain_dropped(RouteTable& table) const;
+  void watch_nodes(Now now);
+  void note_link_state(LinkId link);
+  void note_loaded(const AgentRecord& agent);
+
+  // collector_plan.cc: who measures what
+  [[nodiscard]] std::vector<Node> planned_nodes() const;
+  void update_plans(Now now);
+  void send_plan(AgentRecord& agent, Now now);
+  void on_hello(AgentRecord& agent, bool returned);
+  void dispatch_probes(Now now);
+
+  asio::io_context& loop_;
+  CollectorConfig config_;
+  optimizer::Policy policy_;
+  SystemClock clock_;
+  const UnixNanos started_;
+  const MonoTime started_mono_;
+  const std::uint64_t epoch_;
+
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<EventLog> events_;
+  Registry registry_;
+  Door door_;
+  Agents agents_;
+  optimizer::FleetEstimates estimates_;
+  PlanKeeper plans_;
+  Publisher publisher_;
+  ProbeDesk probes_;
+  std::unique_ptr<Ingest> ingest_;
+  std::unique_ptr<MessageServer> server_;
+  std::unique_ptr<EnrolledDirectory> directory_;
+  std::unique_ptr<Solver> solver_;
+  asio::steady_timer pulse_;
+  asio::steady_timer tick_;
+
+  std::uint64_t nodes_ticket_ = 0;  // enrolments on their way to the disk
+  std::string scan_error_;          // as told last
+  bool plans_dirty_ = true;
+  MonoTime plans_updated_;
+  bool solving_ = false;               // the first solve of this run was allowed
+  std::vector<LinkId> changed_links_;  // since the last alarm solve was submitted
+  bool alarm_scheduled_ = false;
+  std::set<TableVersion> awaited_;  // versions not loaded by all yet, for `table_loaded`
+  SolveFigures solve_;
+  MonoTime refusal_told_;
+  std::set<LinkId> troubled_;  // links that an alarm holds for suspect or dead
+
+  Snapshot<CollectorView> view_;
+  std::atomic<std::int64_t> view_wanted_ns_{0};  // steady clock
+  MonoTime view_made_;
+  bool stopped_ = false;
+};
+
+}  // namespace linkpilot::collector

@@ -1,0 +1,98 @@
+// Who measures what: plans, and probes on demand.
+#include <fmt/format.h>
+
+#include "collector/daemon/collector.h"
+#include "collector/ingest/link_text.h"
+#include "schemas/codec.h"
+
+namespace linkpilot::collector {
+
+namespace {
+
+// Changes that come together leave together.
+constexpr Duration kPlanDebounce = std::chrono::milliseconds(200);
+
+}  // namespace
+
+std::vector<Node> Collector::planned_nodes() const {
+  std::vector<Node> nodes;
+  for (const auto& [id, agent] : agents_) {
+    // Silent and dead nodes stay planned: their peers' probes are how they are seen to return.
+    if (agent.enrolled && agent.profile) nodes.push_back(*agent.profile);
+  }
+  return nodes;
+}
+
+void Collector::update_plans(Now now) {
+  const Duration renew_after = config_.probing.plan_lifetime / 3;
+  std::set<NodeId> due;
+  if ((plans_dirty_ || now.mono >= plans_.next_change()) &&
+      now.mono - plans_updated_ >= kPlanDebounce) {
+    plans_dirty_ = false;
+    plans_updated_ = now.mono;
+    std::vector<const RouteTable*> tables;
+    for (const auto& [node, published] : publisher_.tables()) {
+      const auto agent = agents_.find(node);
+      if (agent != agents_.end() && agent->second.enrolled) tables.push_back(published.table.get());
+    }
+    due = plans_.update(planned_nodes(), tables, !tables.empty(), now.mono);
+  }
+  for (auto& [id, agent] : agents_) {
+    if (!agent.connection || !agent.profile || plans_.find(id) == nullptr) continue;
+    if (due.contains(id) || now.wall - agent.plan.sent >= renew_after) send_plan(agent, now);
+  }
+}
+
+void Collector::send_plan(AgentRecord& agent, Now now) {
+  if (!agent.connection) return;
+  const Plan plan = plans_.issue(agent.id, now);
+  agent.plan.sent_version = plan.version;
+  agent.plan.sent = now.wall;
+  server_->send(agent.connection->connection, schemas::encode(CollectorMessage(plan)));
+}
+
+void Collector::on_hello(AgentRecord& agent, bool returned) {
+  const Now now = clock_.now();
+  Hello hello;
+  hello.kind = ClientKind::agent;
+  if (agent.profile) {
+    hello.self = *agent.profile;
+    StoredNode stored;
+    const RegistryEntry* entry = registry_.find(agent.id);
+    if (entry != nullptr) {
+      stored.entry = *entry;
+      stored.hello = schemas::encode(AgentMessage(hello));
+      store_->put_nodes({std::move(stored)});
+    }
+  }
+  if (agent.profile) {
+    // Its peers must know it before it is of use to anybody: no debounce for those.
+    plans_dirty_ = true;
+    plans_updated_ = now.mono - kPlanDebounce;
+    if (returned) plans_.warm_node(agent.id, now.mono);
+    agent.plan.sent = UnixNanos{};
+    update_plans(now);
+    if (agent.plan.sent.ns == 0) send_plan(agent, now);
+  }
+  const PublishedTable* published = publisher_.current(agent.id);
+  if (published != nullptr && agent.table.loaded != published->table->version) send_table(agent);
+}
+
+void Collector::dispatch_probes(Now) {
+  for (const ProbeRequest& request : probes_.fetch()) {
+    const auto agent = agents_.find(request.link.from.node);
+    if (agent == agents_.end() || !agent->second.connection) {
+      const std::string name = agent == agents_.end() ? "?" : agent->second.name;
+      probes_.refuse(request.request, {ErrorCode::unavailable,
+                                       fmt::format("the agent of {} is not connected", name)});
+      continue;
+    }
+    if (!server_->send(agent->second.connection->connection,
+                       schemas::encode(CollectorMessage(request)))) {
+      probes_.refuse(request.request,
+                     {ErrorCode::unavailable, "the agent's connection is full or gone"});
+    }
+  }
+}
+
+}  // namespace linkpilot::collector

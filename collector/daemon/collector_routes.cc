@@ -1,0 +1,289 @@
+// From estimates to tables in the agents' hands.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <asio/post.hpp>
+
+#include "collector/daemon/collector.h"
+#include "collector/ingest/link_text.h"
+#include "collector/ingest/node_watch.h"
+#include "schemas/codec.h"
+
+namespace linkpilot::collector {
+
+namespace {
+
+// How long the first solve of a run waits for agents that have not come back yet, so that a
+// restarted collector does not publish tables that lack half of the fleet.
+constexpr Duration kAllBackPatience = std::chrono::seconds(5);
+constexpr Duration kStartPatience = std::chrono::seconds(15);
+constexpr Duration kTellRefusalAgain = std::chrono::seconds(60);
+constexpr std::size_t kAwaitedMax = 64;
+
+bool names_node(LinkId link, NodeId node) { return link.from.node == node || link.to.node == node; }
+
+}  // namespace
+
+// What the planner is told: a dead node's links are dead, whatever was last measured of them.
+std::vector<optimizer::LinkBelief> Collector::beliefs(Now now) const {
+  std::vector<optimizer::LinkBelief> out = estimates_.beliefs(now.mono);
+  const auto is_of_fleet = [this](NodeId node) {
+    const auto found = agents_.find(node);
+    return found != agents_.end() && found->second.enrolled && found->second.profile;
+  };
+  std::erase_if(out, [&](const optimizer::LinkBelief& belief) {
+    return !is_of_fleet(belief.link.from.node) || !is_of_fleet(belief.link.to.node);
+  });
+  for (optimizer::LinkBelief& belief : out) {
+    if (agents_.at(belief.link.from.node).dead || agents_.at(belief.link.to.node).dead) {
+      belief.state = LinkState::dead;
+    }
+  }
+  return out;
+}
+
+optimizer::NetworkView Collector::network_view(Now now) const {
+  optimizer::NetworkView view;
+  view.links = beliefs(now);
+  view.stages = ingest_->newest_stages();
+  for (const auto& [id, agent] : agents_) {
+    if (!agent.profile) continue;
+    // A node that left stays known for a while, so that every table says why it is missing.
+    if (!agent.enrolled && now.wall - agent.left_at > config_.routing.hard_expiry) continue;
+    optimizer::NodeView node;
+    node.node = *agent.profile;
+    node.reporting = agent.enrolled && agent.heard();
+    view.nodes.push_back(std::move(node));
+    if (agent.enrolled) ++view.agents_enrolled;
+  }
+  return view;
+}
+
+bool Collector::may_solve(Now now) {
+  if (solving_) return true;
+  std::size_t known = 0;
+  std::size_t heard = 0;
+  for (const auto& [id, agent] : agents_) {
+    if (!agent.enrolled) continue;
+    // Enrolled long before its agent is set up: nobody to wait for.
+    if (agent.profile) ++known;
+    if (agent.profile && agent.heard()) ++heard;
+  }
+  if (heard < 2) return false;
+  const Duration up = now.mono - started_mono_;
+  const bool all_back = heard == known;
+  bool all_measured = true;
+  for (const auto& [node, plan] : plans_.plans()) {
+    if (!agents_.at(node).heard()) continue;
+    for (const PacedLink& link : plan.links) {
+      if (!agents_.at(link.planned.link.to.node).heard()) continue;
+      const optimizer::LinkBelief belief = estimates_.belief(link.planned.link, now.mono);
+      if (!belief.usable() && belief.state != LinkState::dead) all_measured = false;
+    }
+  }
+  solving_ = up > kStartPatience || (all_measured && (all_back || up > kAllBackPatience));
+  return solving_;
+}
+
+void Collector::solve_tick() {
+  const Now now = clock_.now();
+  if (!may_solve(now)) return;
+  SolveJob job;
+  job.view = network_view(now);
+  if (job.view.nodes.size() < 2) return;
+  job.policy = policy_;
+  job.now = now;
+  changed_links_.clear();  // a tick looks at every link
+  solver_->submit(std::move(job));
+}
+
+void Collector::solve_alarm() {
+  alarm_scheduled_ = false;
+  const Now now = clock_.now();
+  if (!may_solve(now) || changed_links_.empty()) return;
+  SolveJob job;
+  job.view = network_view(now);
+  job.policy = policy_;
+  job.request.mode = optimizer::PlanMode::alarm;
+  job.request.changed = std::exchange(changed_links_, {});
+  job.now = now;
+  solver_->submit(std::move(job));
+}
+
+// Alarms of one turn of the loop are solved together.
+void Collector::note_link_state(LinkId link) {
+  changed_links_.push_back(link);
+  const Now now = clock_.now();
+  const LinkState state = estimates_.belief(link, now.mono).state;
+  if (state == LinkState::alive) {
+    troubled_.erase(link);
+    plans_.warm_link(link, now.mono);
+    plans_dirty_ = true;
+  } else {
+    troubled_.insert(link);
+  }
+  if (std::exchange(alarm_scheduled_, true)) return;
+  asio::post(loop_, [this] { solve_alarm(); });
+}
+
+void Collector::watch_nodes(Now now) {
+  const bool any_dead = std::any_of(agents_.begin(), agents_.end(),
+                                    [](const auto& agent) { return agent.second.dead; });
+  if (troubled_.empty() && !any_dead) return;
+  std::vector<optimizer::LinkBelief> measured = estimates_.beliefs(now.mono);
+  const std::vector<NodeVerdict> verdicts = judge_nodes(
+      agents_, measured, [this](LinkId link) { return is_fast(plans_.pace_of(link)); }, now);
+  for (const NodeVerdict& verdict : verdicts) {
+    AgentRecord& agent = agents_.at(verdict.node);
+    agent.dead = verdict.dead;
+    agent.dead_reason = verdict.reason;
+    agent.dead_since = verdict.dead ? now.wall : UnixNanos{};
+    tell(verdict.dead ? EventLevel::warn : EventLevel::info,
+         verdict.dead ? "node_dead" : "node_alive", agent.name,
+         verdict.dead ? verdict.reason : "it is heard and reached again");
+    for (const optimizer::LinkBelief& belief : measured) {
+      if (names_node(belief.link, verdict.node)) changed_links_.push_back(belief.link);
+    }
+    if (!verdict.dead) {
+      plans_.warm_node(verdict.node, now.mono);
+      plans_dirty_ = true;
+    }
+  }
+  if (!verdicts.empty()) solve_alarm();
+}
+
+void Collector::on_outcome(SolveOutcome outcome) {
+  const Now now = clock_.now();
+  const bool alarm = outcome.mode == optimizer::PlanMode::alarm;
+  ++solve_.runs;
+  if (alarm) ++solve_.alarm_runs;
+  solve_.last = now.wall;
+  solve_.last_took = outcome.took;
+  solve_.last_trigger = alarm ? "alarm" : "tick";
+  solve_.took.add(outcome.took);
+  if (!outcome.guard.publish) {
+    ++solve_.refused;
+    if (solve_.last_refusal != outcome.guard.reason ||
+        now.mono - refusal_told_ > kTellRefusalAgain) {
+      refusal_told_ = now.mono;
+      tell(EventLevel::warn, "solve_refused", "", outcome.guard.reason);
+    }
+    solve_.last_refusal = outcome.guard.reason;
+    return;
+  }
+  solve_.last_refusal.clear();
+  solve_.moves += outcome.moves.size();
+  publish_tables(std::move(outcome.tables), outcome);
+  if (alarm) return;
+
+  for (const optimizer::Suppression& held : outcome.suppressed) {
+    if (held.reason != optimizer::SuppressionReason::unconfirmed &&
+        held.reason != optimizer::SuppressionReason::dwelling) {
+      continue;
+    }
+    NodeId near = held.from;
+    for (const NodeId relay : held.better) {
+      plans_.warm_pair(near, relay, now.mono);
+      near = relay;
+    }
+    plans_.warm_pair(near, held.to, now.mono);
+  }
+  Result<std::vector<PublishedTable>> renewed = publisher_.refresh(now.wall);
+  if (renewed) {
+    send_tables(*renewed);
+  } else {
+    tell(EventLevel::error, "publish_failed", "", renewed.error().message);
+  }
+}
+
+void Collector::explain_dropped(RouteTable& table) const {
+  for (DroppedTarget& dropped : table.dropped) {
+    const auto found = agents_.find(dropped.target);
+    if (found == agents_.end()) continue;
+    const AgentRecord& agent = found->second;
+    if (!agent.enrolled) {
+      dropped.reason = "not enrolled any more";
+    } else if (agent.dead) {
+      dropped.reason = agent.dead_reason;
+    } else if (!agent.heard() && agent.last_heard_at.ns > 0) {
+      dropped.reason = fmt::format("node silent since {}", format_utc(agent.last_heard_at));
+    }
+  }
+}
+
+void Collector::publish_tables(std::vector<RouteTable> tables, const SolveOutcome& outcome) {
+  if (tables.empty()) return;
+  const Now now = clock_.now();
+  std::erase_if(tables, [this](const RouteTable& table) {
+    const auto found = agents_.find(table.node);
+    return found == agents_.end() || !found->second.enrolled;
+  });
+  for (RouteTable& table : tables) {
+    explain_dropped(table);
+    if (table.stages.solved.ns == 0) table.stages.solved = now.wall;
+  }
+  Result<std::vector<PublishedTable>> published = publisher_.publish(std::move(tables), now.wall);
+  if (!published) {
+    tell(EventLevel::error, "publish_failed", "", published.error().message);
+    return;
+  }
+  send_tables(*published);
+  if (published->empty()) return;
+  std::string moves;
+  constexpr std::size_t kMovesTold = 3;
+  for (std::size_t i = 0; i < std::min(outcome.moves.size(), kMovesTold); ++i) {
+    const optimizer::RouteMove& move = outcome.moves[i];
+    const auto name = [this](NodeId node) {
+      const auto found = agents_.find(node);
+      return found == agents_.end() ? fmt::format("#{}", node.value) : found->second.name;
+    };
+    moves += fmt::format("; {} to {}: {}", name(move.from), name(move.to), to_string(move.reason));
+  }
+  if (outcome.moves.size() > kMovesTold) moves += "; ...";
+  tell(EventLevel::info, "table_published", "",
+       fmt::format("version {} for {} nodes, {} routes moved{}", publisher_.newest_version(),
+                   published->size(), outcome.moves.size(), moves));
+  plans_dirty_ = true;
+}
+
+void Collector::send_tables(const std::vector<PublishedTable>& published) {
+  for (const PublishedTable& each : published) {
+    store_->put_table(*each.envelope, each.table->created);
+    const auto agent = agents_.find(each.table->node);
+    if (agent != agents_.end()) send_table(agent->second);
+  }
+  if (published.empty()) return;
+  if (awaited_.size() >= kAwaitedMax) awaited_.erase(awaited_.begin());
+  awaited_.insert(published.front().table->version);
+}
+
+void Collector::send_table(const AgentRecord& agent) {
+  const PublishedTable* published = publisher_.current(agent.id);
+  if (published == nullptr || !agent.connection) return;
+  server_->send(agent.connection->connection,
+                schemas::encode(CollectorMessage(*published->envelope)));
+}
+
+// Says once for each version that everybody it was for, and can be heard, has it.
+void Collector::note_loaded(const AgentRecord& last) {
+  std::erase_if(awaited_, [&](const TableVersion& version) {
+    std::size_t nodes = 0;
+    UnixNanos published_at;
+    for (const auto& [node, published] : publisher_.tables()) {
+      if (published.table->version != version) continue;
+      const auto agent = agents_.find(node);
+      if (agent == agents_.end() || !agent->second.heard()) continue;
+      if (agent->second.table.loaded < version) return false;
+      published_at = published.table->created;
+      ++nodes;
+    }
+    if (nodes == 0) return true;  // overtaken by newer versions
+    events_->add(
+        {0, clock_.now().wall, EventLevel::info, "table_loaded", last.name, "",
+         fmt::format("version {} is in use on {} nodes, the last after {}", version.version, nodes,
+                     format_duration(last.table.loaded_at - published_at))});
+    return true;
+  });
+}
+
+}  // namespace linkpilot::collector

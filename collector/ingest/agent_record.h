@@ -1,0 +1,92 @@
+// All the collector knows of one node and its agent, as values. The ingest loop owns the records;
+// other threads read copies.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "base/fleet.h"
+#include "base/message.h"
+#include "base/time.h"
+
+namespace linkpilot::collector {
+
+// Whether the agent is heard, and whether its node is believed to be up.
+enum class AgentState : std::uint8_t { never_seen, connected, silent };
+
+struct ReportFigures {
+  std::uint64_t epoch = 0;
+  std::uint64_t received = 0;
+  std::uint64_t duplicate = 0;
+  std::uint64_t acked_sequence = 0;
+  std::uint64_t spool_dropped = 0;
+  std::uint64_t samples = 0;
+  std::uint64_t samples_refused = 0;
+  std::uint64_t alarms = 0;
+  UnixNanos last;
+};
+
+// One living connection of one agent process.
+struct AgentConnection {
+  std::string connection;  // the transport's routing id
+  std::string public_key;
+  std::uint64_t run_id = 0;
+  std::string address;
+  UnixNanos since;
+};
+
+struct PlanFigures {
+  std::uint64_t sent_version = 0;
+  UnixNanos sent;
+  std::uint64_t acked_version = 0;
+  std::uint32_t sessions = 0;
+  std::uint32_t capped = 0;
+  std::string reason;
+};
+
+struct TableFigures {
+  TableVersion loaded;
+  UnixNanos loaded_at;
+  TableVersion refused;
+  std::string refused_reason;
+};
+
+struct AgentRecord {
+  NodeId id;
+  std::string name;
+  std::string public_key;
+  UnixNanos enrolled_at;
+  bool enrolled = false;
+  UnixNanos left_at;  // when it ceased to be enrolled; zero while it is
+
+  std::optional<Node> profile;  // from its last Hello, `id` filled in
+  std::string software;
+  AgentState state = AgentState::never_seen;
+  std::optional<AgentConnection> connection;
+  std::uint64_t last_run_id = 0;
+  std::deque<std::uint64_t> superseded_runs;       // at most kSupersededRunsMax
+  std::deque<std::string> superseded_connections;  // the same
+  MonoTime last_heard;
+  UnixNanos last_heard_at;  // zero: never
+  Duration clock_ahead{};   // of its wall clock, from its pings; delay included
+
+  bool dead = false;  // its node is believed to be down
+  std::string dead_reason;
+  UnixNanos dead_since;
+
+  ReportFigures reports;
+  NodeLoad load;
+  PlanFigures plan;
+  TableFigures table;
+
+  [[nodiscard]] bool heard() const { return state == AgentState::connected; }
+};
+
+inline constexpr std::size_t kSupersededRunsMax = 8;
+
+using Agents = std::map<NodeId, AgentRecord>;
+
+}  // namespace linkpilot::collector

@@ -1,0 +1,147 @@
+// linkpilot-collector: reads its configuration, builds the parts, runs the loop.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <asio/io_context.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "base/runtime/files.h"
+#include "base/runtime/lifecycle.h"
+#include "base/runtime/log.h"
+#include "collector/api/api.h"
+#include "collector/api/http_server.h"
+#include "collector/config/config.h"
+#include "collector/daemon/collector.h"
+#include "collector/daemon/setup.h"
+
+namespace {
+
+using namespace linkpilot;
+using namespace linkpilot::collector;
+
+constexpr int kFailed = 1;
+constexpr std::size_t kTokenBytesMax = 4'096;
+constexpr std::size_t kTokenLengthMin = 16;
+
+struct Arguments {
+  std::string config = "/etc/linkpilot/collector.toml";
+  std::string init;
+  bool check = false;
+};
+
+int complain(const Error& error) {
+  fmt::print(stderr, "linkpilot-collector: {}\n", error.message);
+  return kFailed;
+}
+
+int run_init(const std::string& directory) {
+  const Result<SetupReport> report = set_up(directory);
+  if (!report) return complain(report.error());
+  for (const std::string& path : report->made) fmt::print("made {}\n", path);
+  for (const std::string& path : report->kept) fmt::print("kept {}\n", path);
+  fmt::print("\nThe collector's public key, for the agents:\n  {}\n\n", report->public_key);
+  fmt::print("Next:\n  linkpilot-collector --config {}\n", report->config_file);
+  fmt::print("  drop each agent's public key into {}/enrolled/NAME.pub\n", directory);
+  return 0;
+}
+
+Result<std::string> load_token(const std::string& path) {
+  if (path.empty()) return std::string();
+  Result<std::vector<std::uint8_t>> bytes = read_file(path, kTokenBytesMax);
+  if (!bytes) return fail(bytes.error().in("[api] token_file"));
+  std::string token(bytes->begin(), bytes->end());
+  while (!token.empty() && (token.back() == '\n' || token.back() == '\r' || token.back() == ' ')) {
+    token.pop_back();
+  }
+  if (token.size() < kTokenLengthMin) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("[api] token_file: {}: a token needs at least {} characters", path,
+                            kTokenLengthMin));
+  }
+  return token;
+}
+
+int run(const Arguments& arguments) {
+  const Result<CollectorConfig> config = load_config(arguments.config);
+  if (!config) return complain(config.error());
+  const Result<std::string> token = load_token(config->api.token_file);
+  if (arguments.check) {
+    if (!token) return complain(token.error());
+    fmt::print("{}: fine\n", arguments.config);
+    return 0;
+  }
+  if (!token) return complain(token.error());
+  set_log_level(config->log_level);
+  // A file size limit is a failed write, which the store survives, not the end.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  asio::io_context loop(1);
+  Result<std::unique_ptr<Collector>> collector = Collector::create(loop, *config);
+  if (!collector) return complain(collector.error());
+  Collector& running = **collector;
+  Api api(
+      {*token, running.store_path()}, [&running] { return running.view(); }, running.events(),
+      running.probes());
+  std::unique_ptr<HttpServer> http;
+  if (!config->listen.http.empty()) {
+    Result<std::unique_ptr<HttpServer>> started =
+        HttpServer::start({config->listen.http, config->listen.http_threads},
+                          [&api](const ApiRequest& request) { return api.answer(request); });
+    if (!started) return complain(started.error().in("[listen] http"));
+    http = *std::move(started);
+  }
+  const SignalWatch signals(
+      loop, [&loop] { loop.stop(); },
+      [&running, &arguments] {
+        notify_service_manager("RELOADING=1");
+        Result<CollectorConfig> changed = load_config(arguments.config);
+        if (changed) {
+          running.reconfigure(*changed);
+        } else {
+          running.refuse_configuration(changed.error());
+        }
+        notify_service_manager("READY=1");
+      });
+  running.start();
+  // The ports that were bound, for scripts that asked for any.
+  fmt::print("{{\"ready\":true,\"agents\":\"{}\",\"http_port\":{}}}\n", running.bound_endpoint(),
+             http ? http->port() : 0);
+  std::fflush(stdout);
+  notify_service_manager("READY=1");
+  loop.run();
+  notify_service_manager("STOPPING=1");
+  running.stop();
+  http.reset();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app(
+      "Takes in what the agents of a LinkPilot fleet measure, decides which way media should "
+      "travel, and\n"
+      "publishes signed route tables to every node.\n\n"
+      "First time:  linkpilot-collector --init /etc/linkpilot\n"
+      "Then:        linkpilot-collector --config /etc/linkpilot/collector.toml\n"
+      "Enrol:       put an agent's public key into the enrolled directory as NAME.pub\n"
+      "Look:        curl http://127.0.0.1:7180/v1/status");
+  app.set_version_flag("--version", "linkpilot-collector " LINKPILOT_VERSION);
+  app.add_option("--config", arguments.config,
+                 "configuration file (commented default: collector.toml)")
+      ->capture_default_str();
+  app.add_flag("--check-config", arguments.check,
+               "read the configuration, name its mistakes, and exit");
+  app.add_option("--init", arguments.init,
+                 "make keys, a token and a starter configuration in this directory, and exit");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : 2;
+  }
+  return arguments.init.empty() ? run(arguments) : run_init(arguments.init);
+}

@@ -1,0 +1,155 @@
+#include "collector/store/commit_writer.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "collector/store/store_schema.h"
+
+namespace linkpilot::collector {
+
+Result<std::unique_ptr<CommitWriter>> CommitWriter::open(const std::string& path) {
+  Result<Database> database = Database::open(path, Database::Access::read_write);
+  if (!database) return fail(database.error());
+  std::unique_ptr<CommitWriter> writer(new CommitWriter(*std::move(database)));
+  if (Status status = writer->prepare(); !status) return fail(status.error());
+  return writer;
+}
+
+Status CommitWriter::prepare() {
+  if (Status status = prepare_connection(database_); !status) return status;
+  struct Prepared {
+    Statement* statement;
+    const char* sql;
+  };
+  const Prepared statements[] = {
+      {&insert_report_,
+       "INSERT OR IGNORE INTO reports(node, epoch, sequence, received_ns, bytes) VALUES(?, ?, ?, "
+       "?, ?)"},
+      {&replace_mark_,
+       "INSERT OR REPLACE INTO marks(node, epoch, high, skipped) VALUES(?, ?, ?, ?)"},
+      {&insert_event_,
+       "INSERT OR REPLACE INTO events(id, time_ns, level, name, node, link, detail) "
+       "VALUES(?, ?, ?, ?, ?, ?, ?)"},
+      {&insert_table_,
+       "INSERT OR REPLACE INTO tables(node, epoch, version, created_ns, signer, signature, body) "
+       "VALUES(?, ?, ?, ?, ?, ?, ?)"},
+      {&trim_tables_,
+       "DELETE FROM tables WHERE node = ?1 AND rowid NOT IN (SELECT rowid FROM tables WHERE node = "
+       "?1 "
+       "ORDER BY epoch DESC, version DESC LIMIT ?2)"},
+      {&replace_node_,
+       "INSERT INTO nodes(id, name, public_key, enrolled_ns, hello) VALUES(?, ?, ?, ?, ?) "
+       "ON CONFLICT(id) DO UPDATE SET public_key = excluded.public_key, "
+       "hello = CASE WHEN length(excluded.hello) > 0 THEN excluded.hello ELSE hello END"},
+  };
+  for (const Prepared& each : statements) {
+    Result<Statement> statement = database_.prepare(each.sql);
+    if (!statement) return fail(statement.error());
+    *each.statement = *std::move(statement);
+  }
+  return {};
+}
+
+Status CommitWriter::commit(const StoreBatch& batch) {
+  if (Status status = database_.execute("BEGIN IMMEDIATE"); !status) return status;
+  Status status = write(batch);
+  if (status) status = database_.execute("COMMIT");
+  if (!status) (void)database_.execute("ROLLBACK");  // the first failure is the one to tell
+  return status;
+}
+
+Status CommitWriter::write(const StoreBatch& batch) {
+  if (Status status = write_reports(batch.reports); !status) return status;
+  return write_notes(batch);
+}
+
+Status CommitWriter::write_reports(const std::vector<StoredReport>& reports) {
+  std::map<std::pair<NodeId, std::uint64_t>, EpochMark> marks;
+  for (const StoredReport& report : reports) {
+    Status status = insert_report_.bind(1, std::int64_t{report.node.value})
+                        .bind(2, as_stored(report.id.epoch))
+                        .bind(3, as_stored(report.id.sequence))
+                        .bind(4, report.received.ns)
+                        .bind(5, packer_.pack(report.bytes))
+                        .run();
+    if (!status) return status;
+    marks[{report.node, report.id.epoch}] = report.mark;
+  }
+  for (const auto& [key, mark] : marks) {
+    Status status = replace_mark_.bind(1, std::int64_t{key.first.value})
+                        .bind(2, as_stored(mark.epoch))
+                        .bind(3, as_stored(mark.high))
+                        .bind(4, as_stored(mark.skipped))
+                        .run();
+    if (!status) return status;
+  }
+  return {};
+}
+
+Status CommitWriter::write_notes(const StoreBatch& batch) {
+  for (const StoredNode& node : batch.nodes) {
+    Status status = replace_node_.bind(1, std::int64_t{node.entry.id.value})
+                        .bind(2, node.entry.name)
+                        .bind(3, node.entry.public_key)
+                        .bind(4, node.entry.enrolled_at.ns)
+                        .bind(5, node.hello)
+                        .run();
+    if (!status) return status;
+  }
+  for (const StoreBatch::Table& each : batch.tables) {
+    const SignedTable& table = each.table;
+    Status status = insert_table_.bind(1, std::int64_t{table.node.value})
+                        .bind(2, as_stored(table.version.epoch))
+                        .bind(3, as_stored(table.version.version))
+                        .bind(4, each.created.ns)
+                        .bind(5, table.signer)
+                        .bind(6, table.signature)
+                        .bind(7, table.body)
+                        .run();
+    if (!status) return status;
+    status = trim_tables_.bind(1, std::int64_t{table.node.value})
+                 .bind(2, static_cast<std::int64_t>(kTablesKeptPerNode))
+                 .run();
+    if (!status) return status;
+  }
+  for (const Event& event : batch.events) {
+    Status status = insert_event_.bind(1, as_stored(event.id))
+                        .bind(2, event.time.ns)
+                        .bind(3, static_cast<std::int64_t>(event.level))
+                        .bind(4, event.name)
+                        .bind(5, event.node)
+                        .bind(6, event.link)
+                        .bind(7, event.detail)
+                        .run();
+    if (!status) return status;
+  }
+  if (batch.events.empty()) return {};
+  return database_.execute(
+      fmt::format("DELETE FROM events WHERE id <= {} - {}", batch.events.back().id, kEventsKept));
+}
+
+Result<std::uint64_t> CommitWriter::used_bytes() {
+  Result<std::int64_t> used = database_.integer_of(
+      "SELECT (page_count - freelist_count) * page_size "
+      "FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()");
+  if (!used) return fail(used.error());
+  return static_cast<std::uint64_t>(*used);
+}
+
+Result<std::uint64_t> CommitWriter::expire(const RetentionRule& rule, std::uint64_t slice_max) {
+  Result<std::uint64_t> used = used_bytes();
+  if (!used) return used;
+  const bool too_large = *used > rule.size_max.value;
+  // The last row always stays, so that row numbers are never given twice.
+  const std::string sql = fmt::format(
+      "DELETE FROM reports WHERE id IN (SELECT id FROM reports ORDER BY id LIMIT {}) "
+      "AND id < (SELECT max(id) FROM reports){}",
+      slice_max, too_large ? "" : fmt::format(" AND received_ns < {}", rule.keep_since.ns));
+  if (Status status = database_.execute(sql); !status) return fail(status.error());
+  Result<std::int64_t> gone = database_.integer_of("SELECT changes()");
+  if (!gone) return fail(gone.error());
+  return static_cast<std::uint64_t>(*gone);
+}
+
+}  // namespace linkpilot::collector

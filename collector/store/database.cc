@@ -1,0 +1,148 @@
+#include "collector/store/database.h"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+namespace linkpilot::collector {
+
+namespace {
+
+constexpr int kBusyTimeoutMs = 5'000;
+
+tl::unexpected<Error> fail_sqlite(sqlite3* database, std::string_view what) {
+  const int code = database == nullptr ? SQLITE_NOMEM : sqlite3_extended_errcode(database);
+  const char* message = database == nullptr ? "out of memory" : sqlite3_errmsg(database);
+  ErrorCode kind = ErrorCode::internal;
+  switch (code & 0xff) {
+    case SQLITE_FULL:
+      kind = ErrorCode::limit_exceeded;
+      break;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      kind = ErrorCode::corrupt;
+      break;
+    case SQLITE_CANTOPEN:
+      kind = ErrorCode::not_found;
+      break;
+    case SQLITE_PERM:
+    case SQLITE_READONLY:
+      kind = ErrorCode::permission;
+      break;
+    case SQLITE_BUSY:
+    case SQLITE_IOERR:
+      kind = ErrorCode::unavailable;
+      break;
+    default:
+      break;
+  }
+  return fail(kind, fmt::format("{}: {} (SQLite code {})", what, message, code));
+}
+
+}  // namespace
+
+void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+
+Statement& Statement::bind(int index, std::int64_t value) {
+  sqlite3_bind_int64(statement_.get(), index, value);
+  return *this;
+}
+
+Statement& Statement::bind(int index, std::string_view value) {
+  sqlite3_bind_text64(statement_.get(), index, value.data(), value.size(), SQLITE_STATIC,
+                      SQLITE_UTF8);
+  return *this;
+}
+
+Statement& Statement::bind(int index, std::span<const std::uint8_t> value) {
+  sqlite3_bind_blob64(statement_.get(), index, value.data(), value.size(), SQLITE_STATIC);
+  return *this;
+}
+
+Result<bool> Statement::step() {
+  const int code = sqlite3_step(statement_.get());
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  sqlite3* database = sqlite3_db_handle(statement_.get());
+  auto error = fail_sqlite(database, sqlite3_sql(statement_.get()));
+  reset();
+  return error;
+}
+
+Status Statement::run() {
+  for (;;) {
+    Result<bool> row = step();
+    if (!row) return fail(row.error());
+    if (!*row) break;
+  }
+  reset();
+  return {};
+}
+
+void Statement::reset() {
+  sqlite3_reset(statement_.get());
+  sqlite3_clear_bindings(statement_.get());
+}
+
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(statement_.get(), column);
+}
+
+std::string Statement::text(int column) const {
+  const auto octets = blob(column);
+  return {octets.begin(), octets.end()};
+}
+
+std::span<const std::uint8_t> Statement::blob(int column) const {
+  const void* data = sqlite3_column_blob(statement_.get(), column);
+  const int size = sqlite3_column_bytes(statement_.get(), column);
+  if (data == nullptr || size <= 0) return {};
+  return {static_cast<const std::uint8_t*>(data), static_cast<std::size_t>(size)};
+}
+
+void Database::Close::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+
+Result<Database> Database::open(const std::string& path, Access access) {
+  const int flags = access == Access::read_only ? SQLITE_OPEN_READONLY
+                                                : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  sqlite3* handle = nullptr;
+  const int code = sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+  Database database(handle);
+  if (code != SQLITE_OK) return fail_sqlite(handle, fmt::format("open {}", path));
+  sqlite3_busy_timeout(handle, kBusyTimeoutMs);
+  return database;
+}
+
+Status Database::execute(const std::string& sql) {
+  if (sqlite3_exec(database_.get(), sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
+    return fail_sqlite(database_.get(), sql.substr(0, 60));
+  }
+  return {};
+}
+
+Result<Statement> Database::prepare(std::string_view sql) {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v3(database_.get(), sql.data(), static_cast<int>(sql.size()),
+                         SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
+    return fail_sqlite(database_.get(), sql);
+  }
+  return Statement(statement);
+}
+
+Result<std::int64_t> Database::integer_of(std::string_view sql) {
+  Result<Statement> statement = prepare(sql);
+  if (!statement) return fail(statement.error());
+  Result<bool> row = statement->step();
+  if (!row) return fail(row.error());
+  return *row ? statement->integer(0) : 0;
+}
+
+Result<int> Database::checkpoint(Checkpoint kind) {
+  int frames = 0;
+  const int mode =
+      kind == Checkpoint::passive ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE;
+  const int code = sqlite3_wal_checkpoint_v2(database_.get(), nullptr, mode, &frames, nullptr);
+  if (code != SQLITE_OK && code != SQLITE_BUSY) return fail_sqlite(database_.get(), "checkpoint");
+  return frames < 0 ? 0 : frames;
+}
+
+}  // namespace linkpilot::collector

@@ -1,0 +1,168 @@
+#include "collector/store/store_schema.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+namespace linkpilot::collector {
+
+namespace {
+
+constexpr const char* kTables = R"(
+CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS nodes(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, public_key TEXT NOT NULL,
+  enrolled_ns INTEGER NOT NULL, hello BLOB);
+CREATE TABLE IF NOT EXISTS marks(node INTEGER NOT NULL, epoch INTEGER NOT NULL, high INTEGER NOT NULL,
+  skipped INTEGER NOT NULL, PRIMARY KEY(node, epoch)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reports(id INTEGER PRIMARY KEY, node INTEGER NOT NULL, epoch INTEGER NOT NULL,
+  sequence INTEGER NOT NULL, received_ns INTEGER NOT NULL, bytes BLOB NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS reports_key ON reports(node, epoch, sequence);
+CREATE TABLE IF NOT EXISTS tables(node INTEGER NOT NULL, epoch INTEGER NOT NULL, version INTEGER NOT NULL,
+  created_ns INTEGER NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY(node, epoch, version));
+CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, level INTEGER NOT NULL,
+  name TEXT NOT NULL, node TEXT NOT NULL, link TEXT NOT NULL, detail TEXT NOT NULL);
+)";
+
+std::vector<std::uint8_t> octets_of(std::span<const std::uint8_t> bytes) {
+  return {bytes.begin(), bytes.end()};
+}
+
+NodeId node_of(std::int64_t value) { return NodeId{static_cast<std::uint16_t>(value)}; }
+
+// Calls `row` for every row of the query.
+Status for_each(Database& database, std::string_view sql,
+                const std::function<void(const Statement&)>& row) {
+  Result<Statement> statement = database.prepare(sql);
+  if (!statement) return fail(statement.error());
+  for (;;) {
+    Result<bool> more = statement->step();
+    if (!more) return fail(more.error());
+    if (!*more) return {};
+    row(*statement);
+  }
+}
+
+Status restore_nodes(Database& database, Restored& restored) {
+  return for_each(database,
+                  "SELECT id, name, public_key, enrolled_ns, hello FROM nodes ORDER BY id",
+                  [&](const Statement& row) {
+                    StoredNode node;
+                    node.entry.id = node_of(row.integer(0));
+                    node.entry.name = row.text(1);
+                    node.entry.public_key = row.text(2);
+                    node.entry.enrolled_at = UnixNanos{row.integer(3)};
+                    node.hello = octets_of(row.blob(4));
+                    restored.nodes.push_back(std::move(node));
+                  });
+}
+
+Status restore_dedup(Database& database, Restored& restored) {
+  Status status =
+      for_each(database, "SELECT node, epoch, high, skipped FROM marks", [&](const Statement& row) {
+        RestoredDedup dedup;
+        dedup.node = node_of(row.integer(0));
+        dedup.mark = {as_identity(row.integer(1)), as_identity(row.integer(2)),
+                      as_identity(row.integer(3))};
+        restored.dedup.push_back(std::move(dedup));
+      });
+  if (!status) return status;
+  Result<Statement> ahead = database.prepare(
+      "SELECT sequence FROM reports WHERE node = ? AND epoch = ? AND sequence > ? ORDER BY "
+      "sequence");
+  if (!ahead) return fail(ahead.error());
+  for (RestoredDedup& dedup : restored.dedup) {
+    ahead->bind(1, std::int64_t{dedup.node.value})
+        .bind(2, as_stored(dedup.mark.epoch))
+        .bind(3, as_stored(dedup.mark.high));
+    for (;;) {
+      Result<bool> more = ahead->step();
+      if (!more) return fail(more.error());
+      if (!*more || dedup.ahead.size() >= ReportDedup::kAheadMax) break;
+      dedup.ahead.push_back(as_identity(ahead->integer(0)));
+    }
+    ahead->reset();
+  }
+  return {};
+}
+
+Status restore_tables(Database& database, Restored& restored) {
+  std::map<NodeId, SignedTable> newest;
+  Status status = for_each(
+      database,
+      "SELECT node, epoch, version, signer, signature, body FROM tables ORDER BY epoch, version",
+      [&](const Statement& row) {
+        SignedTable table;
+        table.node = node_of(row.integer(0));
+        table.version = {as_identity(row.integer(1)), as_identity(row.integer(2))};
+        table.signer = octets_of(row.blob(3));
+        table.signature = octets_of(row.blob(4));
+        table.body = octets_of(row.blob(5));
+        newest[table.node] = std::move(table);
+      });
+  if (!status) return status;
+  for (auto& [node, table] : newest) restored.tables.push_back(std::move(table));
+  return {};
+}
+
+Status restore_events(Database& database, Restored& restored) {
+  Status status = for_each(
+      database,
+      fmt::format("SELECT id, time_ns, level, name, node, link, detail FROM events ORDER BY id "
+                  "DESC LIMIT {}",
+                  kEventsRestored),
+      [&](const Statement& row) {
+        Event event;
+        event.id = as_identity(row.integer(0));
+        event.time = UnixNanos{row.integer(1)};
+        event.level = static_cast<EventLevel>(std::clamp<std::int64_t>(row.integer(2), 0, 2));
+        event.name = row.text(3);
+        event.node = row.text(4);
+        event.link = row.text(5);
+        event.detail = row.text(6);
+        restored.events.push_back(std::move(event));
+      });
+  std::reverse(restored.events.begin(), restored.events.end());
+  return status;
+}
+
+}  // namespace
+
+Status prepare_connection(Database& database) {
+  // FULL: the log is on the disk before COMMIT returns; nothing less may be acknowledged.
+  return database.execute(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
+      "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = "
+      "67108864");
+}
+
+Status prepare_schema(Database& database) {
+  Result<std::int64_t> schema = database.integer_of("PRAGMA user_version");
+  if (!schema) return fail(schema.error());
+  if (*schema > kStoreSchema) {
+    return fail(ErrorCode::corrupt, fmt::format("its schema is version {}, this program knows {}",
+                                                *schema, kStoreSchema));
+  }
+  if (Status status = database.execute(kTables); !status) return status;
+  return database.execute(fmt::format("PRAGMA user_version = {}", kStoreSchema));
+}
+
+Result<std::uint64_t> next_epoch(Database& database, UnixNanos now) {
+  Result<std::int64_t> last = database.integer_of("SELECT value FROM meta WHERE name = 'epoch'");
+  if (!last) return fail(last.error());
+  const std::int64_t epoch = std::max(*last + 1, now.ns / 1'000'000'000);
+  Status status = database.execute(
+      fmt::format("INSERT OR REPLACE INTO meta(name, value) VALUES('epoch', {})", epoch));
+  if (!status) return fail(status.error());
+  return static_cast<std::uint64_t>(epoch);
+}
+
+Status restore(Database& database, Restored& restored) {
+  if (Status status = restore_nodes(database, restored); !status) return status;
+  if (Status status = restore_dedup(database, restored); !status) return status;
+  if (Status status = restore_tables(database, restored); !status) return status;
+  return restore_events(database, restored);
+}
+
+}  // namespace linkpilot::collector

@@ -1,0 +1,186 @@
+"""The arithmetic of the demo's report, on made-up arrivals, tables and ledgers."""
+
+import os
+import sys
+import unittest
+
+import numpy as np
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..", ".."))
+sys.path[:0] = [os.path.join(ROOT, "tools", "scenario"), os.path.join(ROOT, "tools", "lab")]
+sys.dont_write_bytecode = True
+
+import ledger  # noqa: E402
+import probes  # noqa: E402
+import tables  # noqa: E402
+from bounds import bounds, judge  # noqa: E402
+from gaps import StreamGap, stream_gap  # noqa: E402
+from medialogs import RECEIPT, MediaLog, Table  # noqa: E402
+from truth import LinkTruth, is_home, switching_margin_ms  # noqa: E402
+
+MS = 1_000_000
+START = 10**18
+
+
+def receipts(rows):
+    """rows: (sent ms, delay ms, trail)"""
+    records = np.zeros(len(rows), RECEIPT)
+    for record, (sent, delay, trail) in zip(records, rows):
+        record["sent_ns"], record["received_ns"] = START + sent * MS, START + (sent + delay) * MS
+        record["source"], record["target"] = 1, 9
+        record["trail_length"] = len(trail)
+        record["trail"][:len(trail)] = trail
+    return records[np.argsort(records["received_ns"], kind="stable")]
+
+
+class Gaps(unittest.TestCase):
+    def test_gap_of_a_two_way_cut_is_what_the_receiver_waited(self):
+        # The direct link (50 ms) dies at 1000; the source turns to relay 5 (80 ms) at 1235.
+        rows = [(t, 50, ()) for t in range(0, 1000, 20)] + [(t, 80, (5,)) for t in range(1240, 2000, 20)]
+        gap_ns, place, old, new, longer_ns, sent_ns = stream_gap(
+            receipts(rows), START + 1000 * MS, START + 3000 * MS, {(1, 9), (9, 1)})
+        self.assertEqual((place, old, new), (0, (1, 9), (1, 5, 9)))
+        self.assertEqual(gap_ns, (1240 + 80 - 980 - 50) * MS)
+        self.assertEqual(longer_ns, 30 * MS)
+        self.assertEqual(sent_ns, START + 1240 * MS)
+        gap = StreamGap("a", "b", place, gap_ns / MS, longer_ns / MS, 50, 0, "source")
+        self.assertAlmostEqual(gap.excess_ms, 290 - 30 - 50)
+
+    def test_a_shorter_new_path_gives_no_credit(self):
+        rows = [(t, 90, (5,)) for t in range(0, 1000, 20)] + [(t, 50, ()) for t in range(1200, 2000, 20)]
+        found = stream_gap(receipts(rows), START + 1000 * MS, START + 3000 * MS, {(1, 5)})
+        self.assertEqual(found[4], 0)
+
+    def test_a_stream_beside_the_cut_has_no_gap(self):
+        rows = [(t, 50, ()) for t in range(0, 2000, 20)]
+        self.assertIsNone(stream_gap(receipts(rows), START + 1000 * MS, START + 3000 * MS, {(1, 5)}))
+
+    def test_place_says_which_hop_was_cut(self):
+        rows = [(t, 90, (5,)) for t in range(0, 2000, 20)]
+        self.assertEqual(stream_gap(receipts(rows), START + 1000 * MS, START + 3000 * MS, {(5, 9)})[1], 1)
+
+    def test_datagrams_in_flight_at_the_cut_are_not_the_gap(self):
+        # 200 ms of datagrams are on their way; they arrive at their usual pace after the cut.
+        rows = [(t, 200, ()) for t in range(0, 1000, 20)] + [(t, 200, (5,)) for t in range(1300, 3000, 20)]
+        found = stream_gap(receipts(rows), START + 1000 * MS, START + 3000 * MS, {(1, 9)})
+        self.assertEqual(found[0], 320 * MS)
+
+
+def log_of(*entries):
+    """entries: (time ms, {target: [path, ...]})"""
+    log = MediaLog("/nowhere")
+    log.tables = [Table({"t": START + t * MS, "epoch": 1, "version": i, "routes": routes})
+                  for i, (t, routes) in enumerate(entries)]
+    return log
+
+
+class Tables(unittest.TestCase):
+    def test_first_good_counts_from_the_event(self):
+        log = log_of((0, {9: [[9]]}), (500, {9: [[5, 9]]}))
+        self.assertEqual(tables.first_good(log, START + 100 * MS, lambda t: t.routes[9][0] == (5, 9)), 400)
+        self.assertEqual(tables.first_good(log, START + 600 * MS, lambda t: t.routes[9][0] == (5, 9)), 0)
+        self.assertIsNone(tables.first_good(log, START, lambda t: 7 in t.routes))
+
+    def test_all_good_waits_for_the_slowest_and_fails_with_the_missing(self):
+        fast, slow = log_of((0, {}), (10, {9: [[9]]})), log_of((0, {}), (70, {9: [[9]]}))
+        has_nine = lambda _, table: 9 in table.routes  # noqa: E731
+        self.assertEqual(tables.all_good_ms({"a": fast, "b": slow}, START, has_nine), 70)
+        self.assertIsNone(tables.all_good_ms({"a": fast, "b": log_of((0, {}))}, START, has_nine))
+
+    def test_last_bad_starts_again_when_it_turns_bad_again(self):
+        good = lambda t: t.routes[9][0] == (9,)  # noqa: E731
+        log = log_of((0, {9: [[5, 9]]}), (100, {9: [[9]]}), (200, {9: [[6, 9]]}), (900, {9: [[9]]}))
+        self.assertEqual(tables.last_bad_ms(log, START, START + 2000 * MS, good), 900)
+        self.assertIsNone(tables.last_bad_ms(log, START, START + 300 * MS, good))
+
+    def test_moves_are_changes_of_best_paths_only(self):
+        log = log_of((0, {9: [[9], [5, 9]]}), (100, {9: [[9], [6, 9]]}), (200, {9: [[6, 9]]}))
+        self.assertEqual([m[1:] for m in tables.moves(log, START, START + 300 * MS)], [(9, (9,), (6, 9))])
+
+
+def link(a, b, delay, loss=0.0):
+    return {"from": a, "to": b, "delay_ms": delay, "jitter_ms": 0, "loss_ratio": loss, "dead": False}
+
+
+class Truth(unittest.TestCase):
+    def setUp(self):
+        self.truth = LinkTruth([link(a, b, d) for a, b, d in (
+            ("x", "y", 100), ("y", "x", 100), ("x", "k", 20), ("k", "x", 20), ("k", "y", 30), ("y", "k", 30))])
+
+    def test_a_relay_costs_its_links_and_a_hop(self):
+        self.assertEqual(self.truth.path_cost_ms(("x", "k", "y")), 53)
+        self.assertEqual(self.truth.best_cost_ms(["x", "y", "k"], "x", "y"), 53)
+        self.assertEqual(self.truth.best_cost_ms(["x", "y", "k"], "x", "y", without={("k", "y")}), 100)
+
+    def test_home_is_the_path_before_or_one_within_the_margin(self):
+        self.assertEqual(switching_margin_ms(10), 5)
+        self.assertEqual(switching_margin_ms(100), 10)
+        self.assertTrue(is_home(self.truth, ("x", "y"), ("x", "k", "y")))
+        self.assertFalse(is_home(self.truth, ("x", "k", "y"), ("x", "y")))
+
+
+def packet(source, destination, ports, arrival, delay, fate=ledger.DELIVERED):
+    record = np.zeros(1, ledger.RECORD)[0]
+    record["source"], record["destination"] = source, destination
+    record["source_port"], record["destination_port"] = ports
+    record["protocol"], record["fate"] = 17, fate
+    record["arrival_ns"] = START + int(arrival * MS)
+    record["delivered_ns"] = START + int((arrival + delay) * MS) if fate == ledger.DELIVERED else 0
+    return record
+
+
+def sample(start, **counts):
+    base = {"start_unix_ns": START + start * MS, "length_ms": 1000, "sent": 0, "answered": 0, "late": 0,
+            "lost_forward": 0, "lost_backward": 0, "lost_unplaced": 0, "rtt_ms_min": 0.0, "rtt_ms_p50": 0.0}
+    return base | counts
+
+
+class Probes(unittest.TestCase):
+    def ledger_of(self, lost_forward=(), lost_backward=(), count=40):
+        rows = []
+        for i in range(count):
+            at = 25 + i * 50
+            if i in lost_forward:
+                rows.append(packet(0, 1, (5000, 862), at, 0, ledger.BLACKHOLE))
+                continue
+            rows.append(packet(0, 1, (5000, 862), at, 40))
+            fate = ledger.LOSS if i in lost_backward else ledger.DELIVERED
+            rows.append(packet(1, 0, (862, 5000), at + 45, 60, fate))
+        return probes.ProbeLedger(np.array(rows, ledger.RECORD), ledger.DELIVERED).link(0, 1)
+
+    def check(self, samples, **lost):
+        times, fates, trips = self.ledger_of(**lost)
+        return probes.check_link(("a", "b"), samples, times, fates, trips, 2_000 * MS)
+
+    def test_equal_counts_match_and_round_trips_leave_out_the_dwell(self):
+        check = self.check([sample(0, sent=20, answered=19, lost_forward=1, rtt_ms_min=100.0, rtt_ms_p50=100.01),
+                            sample(1000, sent=20, answered=19, lost_backward=1, rtt_ms_min=100.0, rtt_ms_p50=100.0)],
+                           lost_forward=(3,), lost_backward=(33,))
+        self.assertTrue(check.loss_matches())
+        self.assertEqual(len(check.errors_us), 4)
+        self.assertAlmostEqual(max(check.errors_us), 10, places=3)
+
+    def test_a_loss_on_the_wrong_side_does_not_match(self):
+        check = self.check([sample(0, sent=20, answered=19, lost_backward=1)], lost_forward=(3,))
+        self.assertFalse(check.loss_matches())
+
+    def test_a_loss_without_direction_must_be_one_that_is_missing(self):
+        self.assertTrue(self.check([sample(0, sent=20, answered=19, lost_unplaced=1)], lost_forward=(3,)).loss_matches())
+        self.assertFalse(self.check([sample(0, sent=20, answered=18, lost_unplaced=2)], lost_forward=(3,)).loss_matches())
+
+    def test_probes_that_the_ledger_never_saw_are_out_of_step(self):
+        check = self.check([sample(0, sent=20, answered=20), sample(60_000, sent=20, answered=20)])
+        self.assertEqual(check.out_of_step, 1)
+        self.assertFalse(check.loss_matches())
+
+
+class Bounds(unittest.TestCase):
+    def test_a_missing_figure_is_not_held(self):
+        rows = judge({"lookups_failed": 0}, bounds(12, 110, True, 20, 10))
+        held = {key: ok for key, _, _, ok in rows}
+        self.assertTrue(held["lookups_failed"])
+        self.assertFalse(held["heal.home_ms"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,58 @@
+// What every command of the CLI has: the collector, the form of the output, and exit codes.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "tools/linkpilot/api_client.h"
+
+namespace CLI {
+class App;
+}
+
+namespace linkpilot::cli {
+
+// Exit codes, the same for every command: scripts rely on them.
+inline constexpr int kOk = 0;
+inline constexpr int kNegative = 1;     // asked, and the answer is "no" or "not healthy"
+inline constexpr int kUsage = 2;        // the call's words are off
+inline constexpr int kUnavailable = 3;  // could not ask
+
+struct Context {
+  ApiOptions api;
+  bool json = false;
+  int exit_code = kOk;
+
+  [[nodiscard]] ApiClient client() const { return ApiClient(api); }
+};
+
+// Prints `error` on stderr and returns the exit code that fits.
+int report_failure(const Error& error);
+
+// One line of JSON with "schema_version" and "kind" in front of the object's own keys.
+void print_json(std::string_view kind, const Json& object);
+
+// Registers a command whose work returns an exit code.
+void on_run(CLI::App* command, Context& context, std::function<int()> work);
+
+// Text of a figure that may be null: "12.3", or "-".
+[[nodiscard]] std::string number_text(const Json& object, const char* key, int decimals);
+[[nodiscard]] std::string text_of(const Json& object, const char* key);
+// "1.2s" from a number of milliseconds.
+[[nodiscard]] std::string age_text(const Json& object, const char* key);
+// "tokyo > mumbai > paris"
+[[nodiscard]] std::string path_text(const Json& candidate);
+
+// One function per noun; each adds its verbs to the tree.
+void add_status(CLI::App& app, Context& context);
+void add_agent(CLI::App& app, Context& context);
+void add_link(CLI::App& app, Context& context);
+void add_route(CLI::App& app, Context& context);
+void add_event(CLI::App& app, Context& context);
+void add_plan(CLI::App& app, Context& context);
+void add_keys(CLI::App& app, Context& context);
+void add_config(CLI::App& app, Context& context);
+
+}  // namespace linkpilot::cli

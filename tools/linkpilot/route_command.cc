@@ -1,0 +1,211 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <thread>
+
+#include "tools/linkpilot/context.h"
+#include "tools/linkpilot/route_text.h"
+#include "tools/linkpilot/text_table.h"
+
+namespace linkpilot::cli {
+namespace {
+
+using Align = TextTable::Align;
+
+struct RouteQuery {
+  std::string node;
+  std::string to;
+  std::string direction = "push";
+};
+
+struct DiffQuery {
+  std::uint64_t before = 0;
+  std::uint64_t after = 0;
+  std::string node;
+};
+
+int show_routes(const Context& context, const RouteQuery& query) {
+  Query parameters;
+  if (!query.node.empty()) parameters.emplace_back("node", query.node);
+  if (!query.to.empty()) parameters.emplace_back("to", query.to);
+  const Result<Json> answer = context.client().get("/v1/routes", parameters);
+  if (!answer) return report_failure(answer.error());
+  for (const Json& table : answer->value("tables", Json::array())) {
+    if (context.json) {
+      print_json("route_table", table);
+      continue;
+    }
+    fmt::print("{}  version {}.{}  published {}  {}\n", text_of(table, "node"),
+               text_of(table, "epoch"), text_of(table, "version"), text_of(table, "created_at"),
+               table.value("loaded", false) ? "loaded" : "NOT LOADED");
+    TextTable rows({{"  TO"},
+                    {"WAY"},
+                    {"BEST"},
+                    {"DELAY ms", Align::right},
+                    {"COST ms", Align::right},
+                    {"SECOND"},
+                    {"COST ms", Align::right}});
+    for (const Json& route : table.value("routes", Json::array())) {
+      const Json candidates = route.value("candidates", Json::array());
+      const Json best = candidates.empty() ? Json::object() : candidates[0];
+      const Json second = candidates.size() < 2 ? Json::object() : candidates[1];
+      rows.add({"  " + text_of(route, "to"), text_of(route, "direction"), path_text(best),
+                number_text(best, "delay_ms", 1), number_text(best, "cost_ms", 1),
+                path_text(second), number_text(second, "cost_ms", 1)});
+    }
+    fmt::print("{}", rows.to_string());
+    for (const Json& dropped : table.value("dropped", Json::array())) {
+      fmt::print("  {}: no route: {}\n", text_of(dropped, "to"), text_of(dropped, "reason"));
+    }
+  }
+  return kOk;
+}
+
+// The terms of each link of a candidate, in the media's direction.
+void print_terms(const Json& candidate, const std::string& direction,
+                 const std::map<std::string, Json>& links) {
+  for (const std::string& name : links_of_path(candidate, direction)) {
+    const auto found = links.find(name);
+    if (found == links.end()) {
+      fmt::print("      {}: not measured now\n", name);
+      continue;
+    }
+    fmt::print("      {}\n", explain_link(found->second));
+  }
+}
+
+int explain_route(const Context& context, const RouteQuery& query) {
+  const ApiClient client = context.client();
+  const Result<Json> routes = client.get("/v1/routes", {{"node", query.node}, {"to", query.to}});
+  if (!routes) return report_failure(routes.error());
+  const Result<Json> all_links = client.get("/v1/links");
+  if (!all_links) return report_failure(all_links.error());
+  std::map<std::string, Json> links;
+  for (const Json& link : all_links->value("links", Json::array())) {
+    links[text_of(link, "link")] = link;
+  }
+  for (const Json& table : routes->value("tables", Json::array())) {
+    for (const Json& dropped : table.value("dropped", Json::array())) {
+      if (text_of(dropped, "to") != query.to) continue;
+      fmt::print("{} to {}: no route: {}\n", query.node, query.to, text_of(dropped, "reason"));
+      return kNegative;
+    }
+    for (const Json& route : table.value("routes", Json::array())) {
+      if (text_of(route, "direction") != query.direction) continue;
+      if (context.json) {
+        Json out = route;
+        out["node"] = query.node;
+        out["links"] = Json::array();
+        for (const Json& candidate : route.value("candidates", Json::array())) {
+          for (const std::string& name : links_of_path(candidate, query.direction)) {
+            if (links.contains(name)) out["links"].push_back(links[name]);
+          }
+        }
+        print_json("route_explanation", out);
+        return kOk;
+      }
+      fmt::print("{} to {}, {} (the media travels {}), table {}.{}\n", query.node, query.to,
+                 query.direction, query.direction == "push" ? "the same way" : "back",
+                 text_of(table, "epoch"), text_of(table, "version"));
+      int rank = 0;
+      for (const Json& candidate : route.value("candidates", Json::array())) {
+        fmt::print("  {}. {}: cost {} ms, predicted delay {} ms{}\n", ++rank, path_text(candidate),
+                   number_text(candidate, "cost_ms", 1), number_text(candidate, "delay_ms", 1),
+                   candidate.value("loop_free", false) ? ", loop-free" : "");
+        print_terms(candidate, query.direction, links);
+      }
+      return kOk;
+    }
+  }
+  return report_failure({ErrorCode::not_found,
+                         fmt::format("no published {} route from {} to {} yet; linkpilot status "
+                                     "says how far the fleet is",
+                                     query.direction, query.node, query.to)});
+}
+
+int diff_routes(const Context& context, const DiffQuery& query) {
+  const ApiClient client = context.client();
+  const auto tables_at = [&](std::uint64_t version) {
+    Query parameters = {{"version", std::to_string(version)}};
+    if (!query.node.empty()) parameters.emplace_back("node", query.node);
+    return client.get("/v1/routes", parameters);
+  };
+  const Result<Json> before = tables_at(query.before);
+  if (!before) return report_failure(before.error());
+  const Result<Json> after = tables_at(query.after);
+  if (!after) return report_failure(after.error());
+  const std::vector<RouteChange> changes = changed_routes(*before, *after);
+  for (const RouteChange& change : changes) {
+    if (context.json) {
+      print_json("route_change", to_json(change));
+    } else {
+      fmt::print("{}\n", to_text(change));
+    }
+  }
+  if (!context.json) {
+    fmt::print("{} best paths differ between versions {} and {}\n", changes.size(), query.before,
+               query.after);
+  }
+  return kOk;
+}
+
+int watch_routes(const Context& context, const RouteQuery& query) {
+  const ApiClient client = context.client();
+  Query parameters;
+  if (!query.node.empty()) parameters.emplace_back("node", query.node);
+  Result<Json> last = client.get("/v1/routes", parameters);
+  if (!last) return report_failure(last.error());
+  if (!context.json) fmt::print(stderr, "watching published tables; Ctrl-C ends\n");
+  while (true) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    Result<Json> now = client.get("/v1/routes", parameters);
+    if (!now) return report_failure(now.error());
+    for (const RouteChange& change : changed_routes(*last, *now)) {
+      if (context.json) {
+        print_json("route_change", to_json(change));
+      } else {
+        fmt::print("{}\n", to_text(change));
+      }
+    }
+    std::fflush(stdout);
+    last = std::move(now);
+  }
+}
+
+}  // namespace
+
+void add_route(CLI::App& app, Context& context) {
+  CLI::App* route =
+      app.add_subcommand("route", "Which way streams go, and why")->require_subcommand(1);
+  auto query = std::make_shared<RouteQuery>();
+
+  CLI::App* show = route->add_subcommand("show", "The published tables, or one node's");
+  show->add_option("NODE", query->node);
+  show->add_option("TARGET", query->to);
+  on_run(show, context, [&context, query] { return show_routes(context, *query); });
+
+  CLI::App* explain =
+      route->add_subcommand("explain", "The candidates from A to B and the terms of their costs");
+  explain->add_option("A", query->node)->required();
+  explain->add_option("B", query->to)->required();
+  explain->add_option("--direction", query->direction, "push: A sends to B; pull: A fetches from B")
+      ->check(CLI::IsMember({"push", "pull"}))
+      ->capture_default_str();
+  on_run(explain, context, [&context, query] { return explain_route(context, *query); });
+
+  CLI::App* diff = route->add_subcommand("diff", "Best paths that differ between two versions");
+  auto versions = std::make_shared<DiffQuery>();
+  diff->add_option("V1", versions->before)->required();
+  diff->add_option("V2", versions->after)->required();
+  diff->add_option("--node", versions->node, "only this node's table");
+  on_run(diff, context, [&context, versions] { return diff_routes(context, *versions); });
+
+  CLI::App* watch = route->add_subcommand("watch", "Each change of a best path as it is published");
+  watch->add_option("NODE", query->node);
+  on_run(watch, context, [&context, query] { return watch_routes(context, *query); });
+}
+
+}  // namespace linkpilot::cli

@@ -1,0 +1,100 @@
+// linkpilot-media: the forwarding media process of the demo, one per node.
+#include <sys/prctl.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <string>
+#include <vector>
+
+#include "base/runtime/curve_keys.h"
+#include "tools/media/media_node.h"
+
+using namespace linkpilot;
+
+namespace {
+
+volatile std::sig_atomic_t stop_asked = 0;
+
+void on_stop(int) { stop_asked = 1; }
+
+int run(media::MediaOptions options, Duration tick) {
+  SystemClock clock;
+  auto node = media::MediaNode::create(std::move(options), clock.now());
+  if (!node) {
+    std::fprintf(stderr, "linkpilot-media: %s\n", node.error().message.c_str());
+    return 3;
+  }
+  struct sigaction action{};
+  action.sa_handler = on_stop;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  // The default slack of 50 us would be added to every wake.
+  prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+
+  MonoTime due = clock.now().mono;
+  while (stop_asked == 0) {
+    const Now now = clock.now();
+    (*node)->step(now);
+    due += tick;
+    if (due < now.mono) due = now.mono + tick;  // late: go on from here, no burst of steps
+    const timespec until{.tv_sec = due.ns / 1'000'000'000, .tv_nsec = due.ns % 1'000'000'000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr) == EINTR &&
+           stop_asked == 0) {
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Sends a paced datagram stream to every other node of a route table, along the looked-up "
+      "paths,\n"
+      "relays the streams of others and records what arrives. Run one per node, in its network\n"
+      "namespace, beside the node's agent. The demo (tools/demo) starts and reads it.",
+      "linkpilot-media"};
+  app.set_version_flag("--version", "linkpilot-media " LINKPILOT_VERSION);
+  media::MediaOptions options;
+  std::vector<std::string> signers;
+  double tick_ms = 2;
+  app.add_option("--name", options.name, "name of the node; names the output files")->required();
+  app.add_option("--routes", options.routes.table_path, "route table the agent writes")->required();
+  app.add_option("--marks", options.routes.marks_path, "marks file the agent writes")->required();
+  app.add_option("--signer", signers, "public key file of who signs tables; may be repeated")
+      ->required();
+  app.add_option("--output", options.output_folder,
+                 "folder for NAME.receipts and NAME.events.jsonl")
+      ->capture_default_str();
+  app.add_option("--port", options.port, "UDP port, the same at every node")->capture_default_str();
+  app.add_option("--rate", options.datagrams_per_second, "datagrams per second of each stream")
+      ->check(CLI::Range(0.1, 1000.0))
+      ->capture_default_str();
+  app.add_option("--lookups", options.lookups_per_second, "further look-ups per second, in batches")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  app.add_option("--bytes", options.datagram_bytes, "octets of a datagram")
+      ->check(CLI::Range(media::kHeaderBytes, media::kDatagramBytesMax))
+      ->capture_default_str();
+  app.add_option("--tick", tick_ms, "milliseconds between wakes")
+      ->check(CLI::Range(1.0, 100.0))
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "draws the streams' phases")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  for (const std::string& signer : signers) {
+    const auto key = load_signing_public_key(signer);
+    if (!key) {
+      std::fprintf(stderr, "linkpilot-media: %s\n", key.error().message.c_str());
+      return 2;
+    }
+    options.routes.signers.push_back(*key);
+  }
+  return run(std::move(options), Duration(static_cast<std::int64_t>(tick_ms * 1e6)));
+}

@@ -1,0 +1,285 @@
+"""The phases of the demo, in order: everything comes up, links are cut, a link degrades, a node dies and
+another joins, all is healed. What was done and when is kept in `facts`, for the report; what is seen on
+the way is told to the story. Judging is the report's work."""
+
+import time
+
+from medialogs import Fleet
+from truth import LinkTruth, is_home, links_of, switching_margin_ms
+
+# Streams to see cut, and cuts of each kind, before the first phase may end.
+WANTED = {"two_way": 3, "one_way": 3, "first_hop": 20, "later_hop": 10}
+WANTED_SMALL = {"two_way": 1, "one_way": 1, "first_hop": 3, "later_hop": 1}
+CUTS_MAX = 30
+
+
+class Timeline:
+    def __init__(self, world, story, rng, joiner):
+        self.world = world
+        self.story = story
+        self.rng = rng
+        self.joiner = joiner
+        self.initial = [n for n in world.nodes if n != joiner]
+        self.fleet = Fleet(world.path("media"), self.initial)
+        self.facts = {"cuts": [], "nodes": list(world.nodes), "joiner": joiner}
+        self._next_usage = 0.0
+
+    # --- waiting ---
+
+    def wait(self, condition, patience_s, interval_s=0.1):
+        """Polls until `condition()`; the seconds it took, or None when patience ran out."""
+        start = time.monotonic()
+        while True:
+            self.world.check_alive()
+            now = time.monotonic()
+            if now >= self._next_usage:
+                self._next_usage = now + 1.0
+                self.world.sample_usage()
+            self.fleet.poll()
+            if condition():
+                return time.monotonic() - start
+            if now - start > patience_s:
+                return None
+            time.sleep(interval_s)
+
+    def pause(self, seconds):
+        self.wait(lambda: False, seconds)
+
+    def truth(self):
+        return LinkTruth(self.world.lab.ask(op="links")["links"])
+
+    # --- phases ---
+
+    def come_up(self):
+        story, world = self.story, self.world
+        story.chapter(f"Start: {len(self.initial)} regions, a collector, and at each region an agent and a media process")
+        world.start_lab()
+        story.did(f"the WAN emulator is up: {len(world.namespaces)} network namespaces, real delays between them")
+        world.start_collector()
+        story.did("the collector is up")
+        for node in self.initial:
+            world.enrol(node)
+        for node in self.initial:
+            world.start_agent(node)
+            world.start_media(node)
+        story.did(f"{len(self.initial)} agents and {len(self.initial)} media processes are started")
+        wanted = len(self.initial) * (len(self.initial) - 1)
+        took = self.wait(lambda: self._links_measured() >= wanted, 60)
+        story.saw(f"{self._links_measured()} of {wanted} links are measured" + (f", after {took:.1f} s" if took else ""))
+        took = self.wait(lambda: len(self._nodes_loaded()) == len(self.initial), 60)
+        story.saw(f"{len(self._nodes_loaded())} of {len(self.initial)} nodes have loaded a whole route table")
+        self.facts["links"] = wanted
+        self.facts["links_measured"] = self._links_measured()
+        self.facts["nodes_loaded"] = len(self._nodes_loaded())
+        self._settle()
+        self.facts["baseline"] = self.fleet.paths(published=True)
+        relayed = {p: w for p, w in self.facts["baseline"].items() if len(w) > 2}
+        story.saw(f"{len(self.fleet.pairs())} streams of {world.rate:.0f} datagrams a second flow; {len(relayed)} are better relayed:")
+        truth = self.facts["truth"] = self.truth()
+        gains = sorted(((truth.delay_ms(*pair) - truth.path_delay_ms(way), way) for pair, way in relayed.items()),
+                       reverse=True)
+        for gain, way in gains[:3]:
+            story.note(f"     {' -> '.join(way)} saves {gain:.0f} of {truth.delay_ms(way[0], way[-1]):.0f} ms")
+
+    def _links_measured(self):
+        return self.world.api.get("/v1/status")["links"]["measured"]
+
+    def _nodes_loaded(self):
+        """Nodes whose table has a route to every other node that takes part."""
+        return [n for n, log in self.fleet.logs.items()
+                if log.tables and len(log.tables[-1].routes) >= len(self.fleet.logs) - 1]
+
+    def _settle(self, quiet_s=4.0, patience_s=30.0):
+        """Until no table changed its best paths for a while: first tables rest on few probes."""
+        state = {"paths": None, "since": time.monotonic()}
+
+        def quiet():
+            paths = self.fleet.paths(published=True)
+            if paths != state["paths"]:
+                state.update(paths=paths, since=time.monotonic())
+            return time.monotonic() - state["since"] >= quiet_s
+
+        self.wait(quiet, patience_s)
+
+    # (a)
+
+    def cut_links(self):
+        self.story.chapter("Links are cut while streams use them")
+        wanted = WANTED if len(self.initial) > 4 else WANTED_SMALL
+        done = dict.fromkeys(wanted, 0)
+        kinds = ["two_way", "one_way"]
+        self.facts["wanted_streams"] = {k: wanted[k] for k in ("first_hop", "later_hop")}
+        while len(self.facts["cuts"]) < CUTS_MAX:
+            short = [k for k in kinds if done[k] < wanted[k]]
+            few = any(done[k] < wanted[k] for k in ("first_hop", "later_hop"))
+            if not short and not few:
+                break
+            kind = kinds[len(self.facts["cuts"]) % 2] if len(short) != 1 else short[0]
+            link = self._draw_link(later_hop=done["first_hop"] >= wanted["first_hop"])
+            if link is None:
+                self.story.wrong("no link is in use: nothing to cut")
+                break
+            cut = self._cut(kind, *link)
+            done[kind] += 1
+            done["first_hop"] += cut["streams_first_hop"]
+            done["later_hop"] += cut["streams_later_hop"]
+
+    def _draw_link(self, later_hop=False):
+        """A link in use, drawn with the number of streams on it as weight. With `later_hop` only links
+        that are not every stream's first are drawn: enough first hops were seen."""
+        weights = {}
+        for path in self.fleet.paths().values():
+            for place, link in enumerate(links_of(path)):
+                if later_hop and place == 0:
+                    continue
+                weights[link] = weights.get(link, 0) + 1
+        if not weights:
+            return None if not later_hop else self._draw_link()
+        links = sorted(weights)
+        return self.rng.choices(links, [weights[link] for link in links])[0]
+
+    def _cut(self, kind, a, b):
+        self.pause(self.rng.uniform(0.0, 1.0))  # a random phase of everything periodic
+        dead = {(a, b), (b, a)} if kind == "two_way" else {(a, b)}
+        before = self.fleet.poll().paths()
+        touched = {pair: way for pair, way in before.items() if dead & set(links_of(way))}
+        first = [pair for pair, way in touched.items() if links_of(way)[0] in dead]
+        truth = self.truth()
+        cut = {"kind": kind, "from": a, "to": b, "delay_ms": [truth.delay_ms(a, b), truth.delay_ms(b, a)],
+               "streams_first_hop": len(first), "streams_later_hop": len(touched) - len(first)}
+        cut["cut_ns"] = self.world.lab.fault("blackhole", **{"from": a, "to": b, "both": kind == "two_way"})
+        arrow = "<-x->" if kind == "two_way" else "-x->"
+        self.story.did(f"cut {a} {arrow} {b}: {len(touched)} streams used it, {len(first)} of them as their first hop")
+
+        def is_avoided(paths):
+            return not any(dead & set(links_of(way)) for way in paths.values())
+
+        turned = self.wait(lambda: is_avoided(self.fleet.paths()), 5, 0.02)
+        loaded = self.wait(lambda: is_avoided(self.fleet.paths(published=True)), 5, 0.02)
+        self.pause(2.0)
+        cut["heal_ns"] = self.world.lab.heal(**{"from": a, "to": b, "both": kind == "two_way"})
+        self.facts["cuts"].append(cut)
+        if turned is None or loaded is None:
+            self.story.wrong(f"after 5 s the cut link is still in {'tables' if turned is not None else 'use'}")
+        else:
+            self.story.saw(f"streams went another way; all tables without it after about {(turned + loaded) * 1000:.0f} ms; healed")
+        self.wait(self._links_alive, 15)
+        self.pause(1.0)
+        return cut
+
+    def _links_alive(self):
+        """No link is held for dead, neither by the collector nor by any look-up."""
+        if any(e[-1]["flags"] for log in self.fleet.logs.values() for e in log.choices.values()):
+            return False
+        return self.world.api.get("/v1/status")["links"]["dead"] == 0
+
+    # (b)
+
+    def degrade_link(self):
+        self.story.chapter("A link in use gets slow and lossy: +80 ms and 3 % loss, both ways")
+        self._settle()
+        truth = self.truth()
+        a, b = self._draw_degradable(truth)
+        degrade = {"from": a, "to": b, "before": self.fleet.paths(published=True)}
+        degrade["set_ns"] = self.world.lab.fault("delay", **{"from": a, "to": b, "both": True, "add_ms": 80})
+        self.world.lab.fault("loss", **{"from": a, "to": b, "both": True, "ratio": 0.03})
+        self.story.did(f"{a} <-> {b} is now 80 ms slower and loses 3 % of its packets")
+        after = self.truth()
+        dead = {(a, b), (b, a)}
+        users = [p for p, way in degrade["before"].items() if dead & set(links_of(way))]
+        # Those for whom a way round is worth a switch; the others do right to stay.
+        should = []
+        for pair in users:
+            now = after.path_cost_ms(degrade["before"][pair])
+            if after.best_cost_ms(self.initial, *pair, without=dead) + switching_margin_ms(now) < now:
+                should.append(pair)
+        degrade["should_move"] = should
+        took = self.wait(lambda: not any(dead & set(links_of(self.fleet.path(*p, published=True))) for p in should), 25)
+        self.pause(5.0)  # whoever moves without a gain shall have the time to
+        degrade["end_ns"] = time.time_ns()
+        degrade["after"] = self.fleet.paths(published=True)
+        degrade["truth"] = after
+        self.facts["degrade"] = degrade
+        self.story.saw(f"{len(users)} routes used it, {len(should)} gain by leaving it; " +
+                       (f"all of them have left after about {took:.1f} s" if took is not None else "not all of them left"))
+
+    def _draw_degradable(self, truth):
+        """A link in use for whose streams there is a better way once it is 80 ms slower."""
+        weights = {}
+        for pair, way in self.fleet.paths().items():
+            for link in links_of(way):
+                without = truth.best_cost_ms(self.initial, *pair, without={link, link[::-1]})
+                slower = truth.path_cost_ms(way) + 80
+                if without + 2 * switching_margin_ms(slower) < slower:
+                    weights[link] = weights.get(link, 0) + 1
+        if not weights:
+            return self._draw_link()
+        links = sorted(weights)
+        return self.rng.choices(links, [weights[link] for link in links])[0]
+
+    # (c)
+
+    def lose_and_gain_nodes(self):
+        degraded = {self.facts["degrade"]["from"], self.facts["degrade"]["to"]} if "degrade" in self.facts else set()
+        node = self.rng.choice([n for n in self.initial if n not in degraded] or self.initial)
+        self.story.chapter(f"A node dies and returns{', and a new one joins' if self.joiner else ''}")
+        fact = {"node": node, "down_ns": self.world.lab.fault("node_down", node=node)}
+        self.story.did(f"{node} is down: nothing gets in or out")
+        took = self.wait(lambda: not self._tables_with(node), 15, 0.02)
+        self.story.saw(f"{node} is in no other node's table any more, after about {took * 1000:.0f} ms" if took is not None
+                       else f"{node} is still in the tables of {', '.join(self._tables_with(node))}")
+        self.pause(4.0)
+        fact["up_ns"] = self.world.lab.heal(node=node)
+        self.story.did(f"{node} is back")
+        others = len(self.fleet.logs) - 1
+        took = self.wait(lambda: len(self._tables_with(node)) == others, 30, 0.02)
+        self.story.saw(f"every other node has a route to it again, after about {took:.1f} s" if took is not None
+                       else f"only {len(self._tables_with(node))} of {others} nodes have a route to it")
+        self.facts["node"] = fact
+        if self.joiner:
+            self._join()
+
+    def _tables_with(self, node):
+        """Names of the other nodes whose table leads to `node` or through it."""
+        number = self.fleet.numbers.get(node)
+        return [n for n, log in self.fleet.logs.items() if n != node and log.tables and number is not None and
+                any(number in path for paths in log.tables[-1].routes.values() for path in paths)]
+
+    def _join(self):
+        node, others = self.joiner, len(self.fleet.logs)
+        fact = {"node": node, "enrolled_ns": time.time_ns()}
+        self.world.enrol(node)
+        self.world.start_agent(node)
+        self.world.start_media(node)
+        self.fleet.add(node)
+        self.story.did(f"{node}, a node nobody knew, is enrolled (its public key is dropped into a folder) and started")
+        took = self.wait(lambda: len(self._tables_with(node)) == others, 40, 0.05)
+        self.story.saw(f"it is in all {others} other tables after about {took:.1f} s" if took is not None
+                       else f"it is in {len(self._tables_with(node))} of {others} other tables")
+        self.facts["join"] = fact
+
+    # (d)
+
+    def heal_all(self):
+        self.story.chapter("Everything is healed: routes come home")
+        fact = {"heal_ns": self.world.lab.heal()}
+        truth = self.truth()
+        baseline = self.facts["baseline"]
+
+        def all_home():
+            return all(is_home(truth, way, self.fleet.path(*pair, published=True))
+                       for pair, way in baseline.items())
+
+        took = self.wait(all_home, 110)
+        self.story.saw(f"every route is the one before, or as good within its margin, after {took:.1f} s" if took is not None
+                       else "some routes have not come home")
+        fact["truth"] = truth
+        self.facts["heal"] = fact
+
+    def wind_down(self):
+        """Ends the streams, and lets the last probes be answered and reported."""
+        self.story.chapter("The end: what was measured is compared with what the emulator did")
+        self.facts["end_ns"] = time.time_ns()
+        self.world.stop_media()
+        self.fleet.poll()
+        self.pause(6.0)
