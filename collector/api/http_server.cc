@@ -9,9 +9,6 @@
 #include <thread>
 #include <vector>
 
-// Header names and values beyond these sizes end the connection.
-#define CPPHTTPLIB_HEADER_MAX_LENGTH 4096
-#define CPPHTTPLIB_REQUEST_URI_MAX_LENGTH 2048
 #include <httplib.h>
 
 namespace linkpilot::collector {
@@ -22,8 +19,8 @@ constexpr std::size_t kBodyMax = 64 * 1024;
 constexpr std::size_t kWaitingMax = 64;
 constexpr int kPatienceSeconds = 5;
 
-// httplib's own queue has no bound. Here the accepting thread waits when all are busy: what comes then
-// waits in the kernel's backlog, and beyond that is refused.
+// httplib's own queue has no bound. Here the accepting thread waits when all are busy: what comes
+// then waits in the kernel's backlog, and beyond that is refused.
 class BoundedPool final : public httplib::TaskQueue {
  public:
   explicit BoundedPool(std::size_t threads) {
@@ -146,11 +143,11 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const Options& options, An
     state->port = -1;
   }
   if (state->port < 0) {
-    return fail(ErrorCode::unavailable,
-                fmt::format("cannot listen on {}: in use, or not an address of this host", options.listen));
+    return fail(
+        ErrorCode::unavailable,
+        fmt::format("cannot listen on {}: in use, or not an address of this host", options.listen));
   }
   state->thread = std::thread([raw = &server] { raw->listen_after_bind(); });
-  server.wait_until_ready();
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
 }
 

@@ -93,13 +93,14 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Sign
     return server_->send(connection, schemas::encode(message));
   };
   hooks.on_hello = [this](AgentRecord& agent, bool returned) { on_hello(agent, returned); };
-  hooks.on_link_state = [this](LinkId link, const Alarm&) { note_link_state(link); };
+  hooks.on_link_state = [this](LinkId link) { note_link_state(link); };
   hooks.on_table_ack = [this](AgentRecord& agent) { note_loaded(agent); };
   hooks.on_probe_result = [this](NodeId from, const ProbeResult& result) {
     probes_.answer(from, result);
   };
   hooks.address_of = [this](const std::string& key) { return door_.address_of(key); };
-  ingest_ = std::make_unique<Ingest>(registry_, agents_, estimates_, *store_, *events_, std::move(hooks));
+  ingest_ =
+      std::make_unique<Ingest>(registry_, agents_, estimates_, *store_, *events_, std::move(hooks));
   probes_.set_wake([this] { asio::post(loop_, [this] { dispatch_probes(clock_.now()); }); });
   restore(restored);
 }
@@ -132,7 +133,7 @@ void Collector::restore(const Restored& restored) {
       config_.store.path, now.wall - kRefoldAge, kRefoldMax, [&](const ReportRow& row) {
         Result<AgentMessage> message = schemas::decode_agent_message(row.bytes());
         if (!message || !std::holds_alternative<Report>(*message)) return;
-        ingest_->refold(row.node, std::get<Report>(*message), now);
+        ingest_->refold(row.node, std::get<Report>(*message), row.received, now);
       });
   if (!status) tell(EventLevel::warn, "history_unreadable", "", status.error().message);
 }
@@ -156,7 +157,8 @@ void Collector::start() {
         });
       });
   solver_ = std::make_unique<Solver>([this](SolveOutcome outcome) {
-    asio::post(loop_, [this, outcome = std::move(outcome)]() mutable { on_outcome(std::move(outcome)); });
+    asio::post(loop_,
+               [this, outcome = std::move(outcome)]() mutable { on_outcome(std::move(outcome)); });
   });
   tell(EventLevel::info, "collector_started", "",
        fmt::format("epoch {}, listening on {}", epoch_, server_->bound_endpoint()));
@@ -179,8 +181,10 @@ void Collector::stop() {
   store_->stop();
 }
 
-void Collector::tell(EventLevel level, std::string_view name, std::string node, std::string detail) {
-  events_->add({0, clock_.now().wall, level, std::string(name), std::move(node), "", std::move(detail)});
+void Collector::tell(EventLevel level, std::string_view name, std::string node,
+                     std::string detail) {
+  events_->add(
+      {0, clock_.now().wall, level, std::string(name), std::move(node), "", std::move(detail)});
 }
 
 void Collector::on_scan(Result<DirectoryScan> scan) {
@@ -209,10 +213,11 @@ void Collector::on_scan(Result<DirectoryScan> scan) {
       to_store.push_back({change.entry, {}});
       if (change.kind == RegistryChange::Kind::rekeyed) ingest_->on_revoked(agent.id);
       tell(EventLevel::info,
-           change.kind == RegistryChange::Kind::rekeyed ? "agent_rekeyed" : "agent_enrolled", agent.name,
-           fmt::format("node number {}", agent.id.value));
+           change.kind == RegistryChange::Kind::rekeyed ? "agent_rekeyed" : "agent_enrolled",
+           agent.name, fmt::format("node number {}", agent.id.value));
     } else {
       ingest_->on_revoked(agent.id);
+      ingest_->forget(agent.id);
       publisher_.forget(agent.id);
       tell(EventLevel::warn, "agent_revoked", agent.name, "its key file is gone");
     }
@@ -260,7 +265,8 @@ void Collector::on_pulse() {
     tell(EventLevel::warn, "key_refused", "",
          fmt::format("key {} from {}: {}", knock.public_key, knock.address, knock.reason));
   }
-  const bool wanted = steady_ns() - view_wanted_ns_.load(std::memory_order_relaxed) < kViewWantedFor.count();
+  const bool wanted =
+      steady_ns() - view_wanted_ns_.load(std::memory_order_relaxed) < kViewWantedFor.count();
   if (now.mono - view_made_ >= (wanted ? kViewFresh : kViewIdle)) publish_view();
 }
 
@@ -279,6 +285,7 @@ void Collector::publish_view() {
   view_made_ = now.mono;
   auto view = std::make_shared<CollectorView>();
   view->now = now.wall;
+  view->now_mono = now.mono;
   view->started = started_;
   view->epoch = epoch_;
   view->agents = agents_;
@@ -318,7 +325,8 @@ void Collector::reconfigure(const CollectorConfig& config) {
   plans_.set_rules(plan_rules_of(config_));
   plans_dirty_ = true;
   publisher_.set_lifetimes({config_.routing.soft_expiry, config_.routing.hard_expiry});
-  store_->reconfigure(config_.store.retention, config_.store.size_max, config_.store.commit_interval);
+  store_->reconfigure(config_.store.retention, config_.store.size_max,
+                      config_.store.commit_interval);
   set_log_level(config_.log_level);
   tell(EventLevel::info, "config_reloaded", "",
        restart.empty() ? "all changes are in force" : "needs a restart to take effect:" + restart);

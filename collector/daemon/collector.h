@@ -1,8 +1,9 @@
-// The collector: everything that runs on its loop, and what joins the parts. Messages come in, reports go
-// to the store, estimates to the solve thread, tables and plans to the agents, a view of it all to HTTP.
+// The collector: everything that runs on its loop, and what joins the parts. Messages come in,
+// reports go to the store, estimates to the solve thread, tables and plans to the agents, a view of
+// it all to HTTP.
 //
-// Threads: the loop (owns every member but the insides of the parts), the store's two, the solver's, the
-// HTTP pool. They meet in bounded queues and in `view()`.
+// Threads: the loop (owns every member but the insides of the parts), the store's two, the
+// solver's, the HTTP pool. They meet in bounded queues and in `view()`.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -116,14 +117,14 @@ class Collector {
   asio::steady_timer pulse_;
   asio::steady_timer tick_;
 
-  std::uint64_t nodes_ticket_ = 0;       // enrolments on their way to the disk
-  std::string scan_error_;               // as told last
+  std::uint64_t nodes_ticket_ = 0;  // enrolments on their way to the disk
+  std::string scan_error_;          // as told last
   bool plans_dirty_ = true;
   MonoTime plans_updated_;
-  bool solving_ = false;                 // the first solve of this run was allowed
-  std::vector<LinkId> changed_links_;    // since the last alarm solve was submitted
+  bool solving_ = false;               // the first solve of this run was allowed
+  std::vector<LinkId> changed_links_;  // since the last alarm solve was submitted
   bool alarm_scheduled_ = false;
-  std::set<TableVersion> awaited_;       // versions not loaded by all yet, for `table_loaded`
+  std::set<TableVersion> awaited_;  // versions not loaded by all yet, for `table_loaded`
   SolveFigures solve_;
   MonoTime refusal_told_;
   std::set<LinkId> troubled_;  // links that an alarm holds for suspect or dead

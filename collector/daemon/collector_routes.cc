@@ -13,8 +13,8 @@ namespace linkpilot::collector {
 
 namespace {
 
-// How long the first solve of a run waits for agents that have not come back yet, so that a restarted
-// collector does not publish tables that lack half of the fleet.
+// How long the first solve of a run waits for agents that have not come back yet, so that a
+// restarted collector does not publish tables that lack half of the fleet.
 constexpr Duration kAllBackPatience = std::chrono::seconds(5);
 constexpr Duration kStartPatience = std::chrono::seconds(15);
 constexpr Duration kTellRefusalAgain = std::chrono::seconds(60);
@@ -26,7 +26,7 @@ bool names_node(LinkId link, NodeId node) { return link.from.node == node || lin
 
 // What the planner is told: a dead node's links are dead, whatever was last measured of them.
 std::vector<optimizer::LinkBelief> Collector::beliefs(Now now) const {
-  std::vector<optimizer::LinkBelief> out = estimates_.beliefs(now.wall);
+  std::vector<optimizer::LinkBelief> out = estimates_.beliefs(now.mono);
   const auto is_of_fleet = [this](NodeId node) {
     const auto found = agents_.find(node);
     return found != agents_.end() && found->second.enrolled && found->second.profile;
@@ -77,7 +77,7 @@ bool Collector::may_solve(Now now) {
     if (!agents_.at(node).heard()) continue;
     for (const PacedLink& link : plan.links) {
       if (!agents_.at(link.planned.link.to.node).heard()) continue;
-      const optimizer::LinkBelief belief = estimates_.belief(link.planned.link, now.wall);
+      const optimizer::LinkBelief belief = estimates_.belief(link.planned.link, now.mono);
       if (!belief.usable() && belief.state != LinkState::dead) all_measured = false;
     }
   }
@@ -114,7 +114,7 @@ void Collector::solve_alarm() {
 void Collector::note_link_state(LinkId link) {
   changed_links_.push_back(link);
   const Now now = clock_.now();
-  const LinkState state = estimates_.belief(link, now.wall).state;
+  const LinkState state = estimates_.belief(link, now.mono).state;
   if (state == LinkState::alive) {
     troubled_.erase(link);
     plans_.warm_link(link, now.mono);
@@ -130,7 +130,7 @@ void Collector::watch_nodes(Now now) {
   const bool any_dead = std::any_of(agents_.begin(), agents_.end(),
                                     [](const auto& agent) { return agent.second.dead; });
   if (troubled_.empty() && !any_dead) return;
-  std::vector<optimizer::LinkBelief> measured = estimates_.beliefs(now.wall);
+  std::vector<optimizer::LinkBelief> measured = estimates_.beliefs(now.mono);
   const std::vector<NodeVerdict> verdicts = judge_nodes(
       agents_, measured, [this](LinkId link) { return is_fast(plans_.pace_of(link)); }, now);
   for (const NodeVerdict& verdict : verdicts) {
@@ -138,8 +138,9 @@ void Collector::watch_nodes(Now now) {
     agent.dead = verdict.dead;
     agent.dead_reason = verdict.reason;
     agent.dead_since = verdict.dead ? now.wall : UnixNanos{};
-    tell(verdict.dead ? EventLevel::warn : EventLevel::info, verdict.dead ? "node_dead" : "node_alive",
-         agent.name, verdict.dead ? verdict.reason : "it is heard and reached again");
+    tell(verdict.dead ? EventLevel::warn : EventLevel::info,
+         verdict.dead ? "node_dead" : "node_alive", agent.name,
+         verdict.dead ? verdict.reason : "it is heard and reached again");
     for (const optimizer::LinkBelief& belief : measured) {
       if (names_node(belief.link, verdict.node)) changed_links_.push_back(belief.link);
     }
@@ -162,7 +163,8 @@ void Collector::on_outcome(SolveOutcome outcome) {
   solve_.took.add(outcome.took);
   if (!outcome.guard.publish) {
     ++solve_.refused;
-    if (solve_.last_refusal != outcome.guard.reason || now.mono - refusal_told_ > kTellRefusalAgain) {
+    if (solve_.last_refusal != outcome.guard.reason ||
+        now.mono - refusal_told_ > kTellRefusalAgain) {
       refusal_told_ = now.mono;
       tell(EventLevel::warn, "solve_refused", "", outcome.guard.reason);
     }
@@ -258,7 +260,8 @@ void Collector::send_tables(const std::vector<PublishedTable>& published) {
 void Collector::send_table(const AgentRecord& agent) {
   const PublishedTable* published = publisher_.current(agent.id);
   if (published == nullptr || !agent.connection) return;
-  server_->send(agent.connection->connection, schemas::encode(CollectorMessage(*published->envelope)));
+  server_->send(agent.connection->connection,
+                schemas::encode(CollectorMessage(*published->envelope)));
 }
 
 // Says once for each version that everybody it was for, and can be heard, has it.
@@ -275,9 +278,10 @@ void Collector::note_loaded(const AgentRecord& last) {
       ++nodes;
     }
     if (nodes == 0) return true;  // overtaken by newer versions
-    events_->add({0, clock_.now().wall, EventLevel::info, "table_loaded", last.name, "",
-                  fmt::format("version {} is in use on {} nodes, the last after {}", version.version, nodes,
-                              format_duration(last.table.loaded_at - published_at))});
+    events_->add(
+        {0, clock_.now().wall, EventLevel::info, "table_loaded", last.name, "",
+         fmt::format("version {} is in use on {} nodes, the last after {}", version.version, nodes,
+                     format_duration(last.table.loaded_at - published_at))});
     return true;
   });
 }

@@ -20,6 +20,8 @@ constexpr std::size_t kToldMax = 4 * kFleetNodesMax;
 // An agent that lost the word "alive" is corrected by its own samples, this long after the alarm.
 constexpr Duration kClaimGrace = std::chrono::seconds(2);
 constexpr std::uint32_t kClaimAnswersMin = 10;
+// Clocks this close are as good as the same; beyond, an agent's samples are dated by its own clock.
+constexpr Duration kClockTrusted = std::chrono::seconds(2);
 constexpr std::size_t kDurableEpochsMax = 16 * kFleetNodesMax;
 
 }  // namespace
@@ -33,8 +35,8 @@ Ingest::Ingest(const Registry& registry, Agents& agents, optimizer::FleetEstimat
       events_(events),
       hooks_(std::move(hooks)) {}
 
-void Ingest::tell(EventLevel level, std::string_view name, const AgentRecord& agent, std::string detail,
-                  Now now) {
+void Ingest::tell(EventLevel level, std::string_view name, const AgentRecord& agent,
+                  std::string detail, Now now) {
   const std::string key = fmt::format("{} {}", name, agent.name);
   const auto told = told_.find(key);
   if (told != told_.end() && now.mono - told->second < kTellAgainAfter) return;
@@ -92,7 +94,7 @@ void Ingest::on_message(const PeerId& from, std::span<const std::uint8_t> bytes,
 bool Ingest::admit(AgentRecord& agent, const PeerId& from, Now now) {
   if (speaks_for(agent, from.connection)) return true;
   ++counters_.before_hello;
-  if (agent.connection && now.mono - agent.last_heard < kTakeOverAfter) {
+  if (is_superseded(agent, from.connection) && now.mono - agent.last_heard < kTakeOverAfter) {
     ++counters_.duplicate_agents;
     refuse(from.connection, "another agent with this key is connected");
     tell(EventLevel::warn, "duplicate_agent", agent,
@@ -125,9 +127,11 @@ void Ingest::handle(AgentRecord& agent, const PeerId& from, const Hello& hello, 
          fmt::format("an older process at {} uses the same key", address), now);
     return;
   }
-  if (!greeting.old_connection.empty()) refuse(greeting.old_connection, "a newer agent uses this key");
+  if (!greeting.old_connection.empty())
+    refuse(greeting.old_connection, "a newer agent uses this key");
   const bool returned = !agent.heard();
-  if (greeting.admission == Admission::restarted) withdraw_claims(agent, now);
+  if (agent.last_run_id != hello.run_id) withdraw_claims(agent, now);
+  agent.last_run_id = hello.run_id;
 
   agent.state = AgentState::connected;
   heard(agent, now);
@@ -178,7 +182,8 @@ void Ingest::handle(AgentRecord& agent, const Report& report, std::span<const st
       tell(EventLevel::warn, "message_refused", agent,
            fmt::format("report {} is too far ahead of what came before", report.id.sequence), now);
       return;
-    case ReportDedup::Verdict::fresh: break;
+    case ReportDedup::Verdict::fresh:
+      break;
   }
   if (!store_.has_room(bytes.size())) {
     ++counters_.reports_no_room;
@@ -193,45 +198,56 @@ void Ingest::handle(AgentRecord& agent, const Report& report, std::span<const st
   agent.reports.last = now.wall;
   agent.load = report.load;
   if (judgement.gap_lost > 0) {
-    events_.add({0, now.wall, EventLevel::warn, "report_gap", agent.name, "",
-                 fmt::format("{} reports before {} never came", judgement.gap_lost, report.id.sequence)});
+    events_.add(
+        {0, now.wall, EventLevel::warn, "report_gap", agent.name, "",
+         fmt::format("{} reports before {} never came", judgement.gap_lost, report.id.sequence)});
   }
   for (const AgentEvent& event : report.events) {
-    events_.add({0, event.time, EventLevel::info, "agent:" + event.name.substr(0, 64), agent.name, "",
-                 event.detail});
+    events_.add({0, event.time, EventLevel::info, "agent:" + event.name.substr(0, 64), agent.name,
+                 "", event.detail});
   }
-  fold(agent, report, now);
+  const bool clock_wrong = std::chrono::abs(agent.clock_ahead) > kClockTrusted;
+  fold(agent, report, now, clock_wrong ? now.wall + agent.clock_ahead : now.wall);
 }
 
-void Ingest::fold(AgentRecord& agent, const Report& report, Now now) {
-  std::uint64_t refused_before = counters_.samples_refused;
-  for (const LinkSample& sample : report.links) fold_sample(agent, sample, now);
-  const std::uint64_t refused = counters_.samples_refused - refused_before;
+void Ingest::fold(AgentRecord& agent, const Report& report, Now received, UnixNanos agent_now) {
+  const std::uint64_t refused_before = counters_.samples_refused;
+  for (const LinkSample& sample : report.links) fold_sample(agent, sample, received, agent_now);
   agent.reports.samples += report.links.size();
-  agent.reports.samples_refused += refused;
-  stages_.reported = std::max(stages_.reported, std::min(report.created, now.wall));
-  stages_.ingested = now.wall;
+  agent.reports.samples_refused += counters_.samples_refused - refused_before;
+  stages_.reported = std::max(stages_.reported, std::min(report.created, received.wall));
+  stages_.ingested = std::max(stages_.ingested, received.wall);
 }
 
-void Ingest::fold_sample(AgentRecord& agent, const LinkSample& sample, Now now) {
-  SampleVerdict verdict = judge_sample(sample, agent.id, now.wall);
+void Ingest::fold_sample(AgentRecord& agent, const LinkSample& sample, Now received,
+                         UnixNanos agent_now) {
+  const SampleVerdict verdict = judge_sample(sample, agent.id, agent_now);
   switch (verdict.fate) {
     case SampleFate::refuse:
       ++counters_.samples_refused;
       tell(EventLevel::warn, "samples_refused", agent,
-           fmt::format("{}: {}", link_text(sample.link, agents_), verdict.reason), now);
+           fmt::format("{}: {}", link_text(sample.link, agents_), verdict.reason), received);
       return;
-    case SampleFate::keep: ++counters_.samples_kept; return;
-    case SampleFate::fold: break;
+    case SampleFate::keep:
+      ++counters_.samples_kept;
+      return;
+    case SampleFate::fold:
+      break;
   }
-  if (!estimates_.fold(sample)) {
+  // Both times by the agent's clock, so its error is not in their difference.
+  const Duration age = std::max(Duration{}, agent_now - (sample.start + sample.length));
+  if (!estimates_.fold(sample, received.mono - age)) {
     ++counters_.samples_refused;
     return;
   }
   ++counters_.samples_folded;
   histories_[sample.link].add(sample);
-  stages_.probe_sent = std::max(stages_.probe_sent, std::min(sample.start + sample.length, now.wall));
+  stages_.probe_sent = std::max(stages_.probe_sent, received.wall - age);
+  check_claims(agent, sample, received);
+}
 
+// An agent's "alive" that got lost is made up for by its own later samples.
+void Ingest::check_claims(AgentRecord& agent, const LinkSample& sample, Now now) {
   const auto claims = claims_.find(agent.id);
   if (claims == claims_.end() || claims->second.empty()) return;
   for (const LinkId link : {sample.link, sample.link.reversed()}) {
@@ -244,7 +260,9 @@ void Ingest::fold_sample(AgentRecord& agent, const LinkSample& sample, Now now) 
     withdrawn.confirmed = true;
     withdrawn.since = sample.start;
     claims->second.erase(claim);
-    apply(agent, withdrawn, "its probes are answered again", now);
+    if (estimates_.apply(withdrawn, agent.id, now.mono)) {
+      note_state(agent, link, "its probes are answered again", now);
+    }
   }
 }
 
@@ -256,52 +274,56 @@ void Ingest::handle(AgentRecord& agent, Alarm alarm, Now now) {
     tell(EventLevel::warn, "message_refused", agent, *reason, now);
     return;
   }
-  alarm.stages.ingested = now.wall;
   auto& claims = claims_[agent.id];
   if (alarm.state == LinkState::alive) {
     claims.erase(alarm.link);
   } else if (claims.size() < kPlanLinksMax) {
     claims[alarm.link] = now.wall;
   }
-  apply(agent, alarm, "", now);
+  if (!estimates_.apply(alarm, agent.id, now.mono)) return;
+  note_state(agent, alarm.link,
+             fmt::format("{} by {}, last heard {}", alarm.confirmed ? "confirmed" : "suspected",
+                         agent.name, format_utc(alarm.since)),
+             now);
 }
 
-void Ingest::apply(AgentRecord& agent, const Alarm& alarm, std::string_view why, Now now) {
-  if (!estimates_.apply(alarm, agent.id, now.wall)) return;
-  const LinkState state = estimates_.belief(alarm.link, now.wall).state;
+// The combined state of the link changed.
+void Ingest::note_state(AgentRecord& agent, LinkId link, std::string why, Now now) {
+  const LinkState state = estimates_.belief(link, now.mono).state;
   const std::string_view name = state == LinkState::dead      ? "link_dead"
                                 : state == LinkState::suspect ? "link_suspect"
                                                               : "link_alive";
-  LinkHistory& history = histories_[alarm.link];
+  LinkHistory& history = histories_[link];
   history.state_since = now.wall;
-  history.state_reason = !why.empty() ? std::string(why)
-                                      : fmt::format("{} by {}, last heard {}",
-                                                    alarm.confirmed ? "confirmed" : "suspected", agent.name,
-                                                    format_utc(alarm.since));
+  history.state_reason = std::move(why);
   events_.add({0, now.wall, state == LinkState::alive ? EventLevel::info : EventLevel::warn,
-               std::string(name), agent.name, link_text(alarm.link, agents_), history.state_reason});
-  hooks_.on_link_state(alarm.link, alarm);
+               std::string(name), agent.name, link_text(link, agents_), history.state_reason});
+  hooks_.on_link_state(link);
 }
 
 void Ingest::forget(NodeId node) {
   std::erase_if(histories_, [&](const auto& history) {
     return history.first.from.node == node || history.first.to.node == node;
   });
+  estimates_.forget(node);
 }
 
 // A new process has no memory of what the old one called dead; it will say so again if it is true.
 void Ingest::withdraw_claims(AgentRecord& agent, Now now) {
   const auto claims = claims_.find(agent.id);
-  if (claims == claims_.end()) return;
-  for (const auto& [link, since] : claims->second) {
-    Alarm withdrawn;
-    withdrawn.link = link;
-    withdrawn.state = LinkState::alive;
-    withdrawn.confirmed = true;
-    withdrawn.since = now.wall;
-    apply(agent, withdrawn, "the agent that called it so was restarted", now);
+  std::vector<LinkId> links;
+  if (claims != claims_.end()) {
+    for (const auto& [link, since] : claims->second) links.push_back(link);
+    claims_.erase(claims);
   }
-  claims_.erase(claims);
+  std::vector<LinkState> before;
+  before.reserve(links.size());
+  for (const LinkId link : links) before.push_back(estimates_.belief(link, now.mono).state);
+  estimates_.agent_restarted(agent.id);
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    if (estimates_.belief(links[i], now.mono).state == before[i]) continue;
+    note_state(agent, links[i], "the agent that called it so was restarted", now);
+  }
 }
 
 void Ingest::handle(AgentRecord& agent, const TableAck& ack, Now now) {
@@ -343,7 +365,8 @@ void Ingest::on_commit(const Commit& commit) {
     std::uint64_t& high = news[{durable.node, durable.mark.epoch}];
     high = std::max(high, durable.mark.high);
   }
-  if (durable_.size() > kDurableEpochsMax) durable_.clear();  // only costs repeated acknowledgements
+  if (durable_.size() > kDurableEpochsMax)
+    durable_.clear();  // only costs repeated acknowledgements
   for (const auto& [key, high] : news) {
     std::uint64_t& acked = durable_[key];
     acked = std::max(acked, high);
@@ -384,9 +407,11 @@ void Ingest::restore(const std::vector<RestoredDedup>& dedup, Now now) {
   }
 }
 
-void Ingest::refold(NodeId node, const Report& report, Now now) {
+void Ingest::refold(NodeId node, const Report& report, UnixNanos received, Now now) {
   const auto found = agents_.find(node);
-  if (found != agents_.end()) fold(found->second, report, now);
+  if (found == agents_.end()) return;
+  const Duration since = std::max(Duration{}, now.wall - received);
+  fold(found->second, report, {now.mono - since, received}, received);
 }
 
 }  // namespace linkpilot::collector

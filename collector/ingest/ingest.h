@@ -1,10 +1,10 @@
-// The ingest loop's core: what every message of an agent leads to. Sans I/O: messages come in with the
-// key that CURVE proved, answers leave through `send`, and what others must know leaves through the
-// hooks. Who is enrolled is the registry's business, what is durable the store's.
+// The ingest loop's core: what every message of an agent leads to. Sans I/O: messages come in with
+// the key that CURVE proved, answers leave through `send`, and what others must know leaves through
+// the hooks. Who is enrolled is the registry's business, what is durable the store's.
 //
-// Life of a report: judged (dedup, then plausibility), handed to the store, folded into the estimates;
-// acknowledged when the store says it is durable. A report the store has no room for is as if it had
-// never come: not folded, not counted, sent again by the agent.
+// Life of a report: judged (dedup, then plausibility), handed to the store, folded into the
+// estimates; acknowledged when the store says it is durable. A report the store has no room for is
+// as if it had never come: not folded, not counted, sent again by the agent.
 #pragma once
 
 #include <cstdint>
@@ -31,13 +31,13 @@ struct IngestCounters {
   std::uint64_t messages = 0;
   std::uint64_t undecodable = 0;
   std::uint64_t not_enrolled = 0;
-  std::uint64_t before_hello = 0;      // from a connection that does not speak for its node
+  std::uint64_t before_hello = 0;  // from a connection that does not speak for its node
   std::uint64_t reports = 0;
   std::uint64_t reports_duplicate = 0;
-  std::uint64_t reports_refused = 0;   // too far ahead, or without a sequence
-  std::uint64_t reports_no_room = 0;   // the store's queue was full
+  std::uint64_t reports_refused = 0;  // too far ahead, or without a sequence
+  std::uint64_t reports_no_room = 0;  // the store's queue was full
   std::uint64_t samples_folded = 0;
-  std::uint64_t samples_kept = 0;      // too old to teach anything
+  std::uint64_t samples_kept = 0;  // too old to teach anything
   std::uint64_t samples_refused = 0;
   std::uint64_t alarms = 0;
   std::uint64_t alarms_refused = 0;
@@ -50,7 +50,7 @@ struct IngestHooks {
   // The agent said Hello: send it plan and table. `returned`: it was silent, dead or never seen.
   std::function<void(AgentRecord& agent, bool returned)> on_hello;
   // The combined state of a link changed by an alarm: solve now.
-  std::function<void(LinkId link, const Alarm& alarm)> on_link_state;
+  std::function<void(LinkId link)> on_link_state;
   std::function<void(AgentRecord& agent)> on_table_ack;
   std::function<void(NodeId from, const ProbeResult& result)> on_probe_result;
   // Where the connection comes from, by key.
@@ -59,8 +59,8 @@ struct IngestHooks {
 
 class Ingest {
  public:
-  Ingest(const Registry& registry, Agents& agents, optimizer::FleetEstimates& estimates, Store& store,
-         EventLog& events, IngestHooks hooks);
+  Ingest(const Registry& registry, Agents& agents, optimizer::FleetEstimates& estimates,
+         Store& store, EventLog& events, IngestHooks hooks);
 
   void on_message(const PeerId& from, std::span<const std::uint8_t> bytes, Now now);
   // The store's word: acknowledges.
@@ -72,7 +72,7 @@ class Ingest {
 
   // What the store kept: dedup marks, and reports young enough to teach something.
   void restore(const std::vector<RestoredDedup>& dedup, Now now);
-  void refold(NodeId node, const Report& report, Now now);
+  void refold(NodeId node, const Report& report, UnixNanos received, Now now);
 
   [[nodiscard]] const IngestCounters& counters() const { return counters_; }
   // Newest measurement folded in, for the age of decisions.
@@ -83,17 +83,20 @@ class Ingest {
 
  private:
   void handle(AgentRecord& agent, const PeerId& from, const Hello& hello, Now now);
-  void handle(AgentRecord& agent, const Report& report, std::span<const std::uint8_t> bytes, Now now);
+  void handle(AgentRecord& agent, const Report& report, std::span<const std::uint8_t> bytes,
+              Now now);
   void handle(AgentRecord& agent, Alarm alarm, Now now);
   void handle(AgentRecord& agent, const TableAck& ack, Now now);
   void handle(AgentRecord& agent, const PlanAck& ack);
   void handle(AgentRecord& agent, const Ping& ping, Now now);
   void heard(AgentRecord& agent, Now now);
   bool admit(AgentRecord& agent, const PeerId& from, Now now);
-  void fold(AgentRecord& agent, const Report& report, Now now);
-  void fold_sample(AgentRecord& agent, const LinkSample& sample, Now now);
+  // `received`: when the report came in; `agent_now`: what the agent's clock showed then.
+  void fold(AgentRecord& agent, const Report& report, Now received, UnixNanos agent_now);
+  void fold_sample(AgentRecord& agent, const LinkSample& sample, Now received, UnixNanos agent_now);
+  void check_claims(AgentRecord& agent, const LinkSample& sample, Now now);
+  void note_state(AgentRecord& agent, LinkId link, std::string why, Now now);
   void withdraw_claims(AgentRecord& agent, Now now);
-  void apply(AgentRecord& agent, const Alarm& alarm, std::string_view why, Now now);
   void refuse(const std::string& connection, std::string reason);
   void tell(EventLevel level, std::string_view name, const AgentRecord& agent, std::string detail,
             Now now);
@@ -105,7 +108,8 @@ class Ingest {
   EventLog& events_;
   IngestHooks hooks_;
   std::map<NodeId, ReportDedup> dedup_;
-  std::map<std::pair<NodeId, std::uint64_t>, std::uint64_t> durable_;  // (node, epoch) -> acknowledged
+  std::map<std::pair<NodeId, std::uint64_t>, std::uint64_t>
+      durable_;  // (node, epoch) -> acknowledged
   // Links that an agent called suspect or dead, and when: withdrawn by its own later samples if the
   // good news got lost. At most kPlanLinksMax each.
   std::map<NodeId, std::unordered_map<LinkId, UnixNanos>> claims_;

@@ -45,7 +45,8 @@ Status for_each(Database& database, std::string_view sql,
 }
 
 Status restore_nodes(Database& database, Restored& restored) {
-  return for_each(database, "SELECT id, name, public_key, enrolled_ns, hello FROM nodes ORDER BY id",
+  return for_each(database,
+                  "SELECT id, name, public_key, enrolled_ns, hello FROM nodes ORDER BY id",
                   [&](const Statement& row) {
                     StoredNode node;
                     node.entry.id = node_of(row.integer(0));
@@ -58,17 +59,18 @@ Status restore_nodes(Database& database, Restored& restored) {
 }
 
 Status restore_dedup(Database& database, Restored& restored) {
-  Status status = for_each(database, "SELECT node, epoch, high, skipped FROM marks",
-                           [&](const Statement& row) {
-                             RestoredDedup dedup;
-                             dedup.node = node_of(row.integer(0));
-                             dedup.mark = {as_identity(row.integer(1)), as_identity(row.integer(2)),
-                                           as_identity(row.integer(3))};
-                             restored.dedup.push_back(std::move(dedup));
-                           });
+  Status status =
+      for_each(database, "SELECT node, epoch, high, skipped FROM marks", [&](const Statement& row) {
+        RestoredDedup dedup;
+        dedup.node = node_of(row.integer(0));
+        dedup.mark = {as_identity(row.integer(1)), as_identity(row.integer(2)),
+                      as_identity(row.integer(3))};
+        restored.dedup.push_back(std::move(dedup));
+      });
   if (!status) return status;
   Result<Statement> ahead = database.prepare(
-      "SELECT sequence FROM reports WHERE node = ? AND epoch = ? AND sequence > ? ORDER BY sequence");
+      "SELECT sequence FROM reports WHERE node = ? AND epoch = ? AND sequence > ? ORDER BY "
+      "sequence");
   if (!ahead) return fail(ahead.error());
   for (RestoredDedup& dedup : restored.dedup) {
     ahead->bind(1, std::int64_t{dedup.node.value})
@@ -88,7 +90,8 @@ Status restore_dedup(Database& database, Restored& restored) {
 Status restore_tables(Database& database, Restored& restored) {
   std::map<NodeId, SignedTable> newest;
   Status status = for_each(
-      database, "SELECT node, epoch, version, signer, signature, body FROM tables ORDER BY epoch, version",
+      database,
+      "SELECT node, epoch, version, signer, signature, body FROM tables ORDER BY epoch, version",
       [&](const Statement& row) {
         SignedTable table;
         table.node = node_of(row.integer(0));
@@ -106,7 +109,8 @@ Status restore_tables(Database& database, Restored& restored) {
 Status restore_events(Database& database, Restored& restored) {
   Status status = for_each(
       database,
-      fmt::format("SELECT id, time_ns, level, name, node, link, detail FROM events ORDER BY id DESC LIMIT {}",
+      fmt::format("SELECT id, time_ns, level, name, node, link, detail FROM events ORDER BY id "
+                  "DESC LIMIT {}",
                   kEventsRestored),
       [&](const Statement& row) {
         Event event;
@@ -129,15 +133,16 @@ Status prepare_connection(Database& database) {
   // FULL: the log is on the disk before COMMIT returns; nothing less may be acknowledged.
   return database.execute(
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
-      "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 67108864");
+      "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = "
+      "67108864");
 }
 
 Status prepare_schema(Database& database) {
   Result<std::int64_t> schema = database.integer_of("PRAGMA user_version");
   if (!schema) return fail(schema.error());
   if (*schema > kStoreSchema) {
-    return fail(ErrorCode::corrupt,
-                fmt::format("its schema is version {}, this program knows {}", *schema, kStoreSchema));
+    return fail(ErrorCode::corrupt, fmt::format("its schema is version {}, this program knows {}",
+                                                *schema, kStoreSchema));
   }
   if (Status status = database.execute(kTables); !status) return status;
   return database.execute(fmt::format("PRAGMA user_version = {}", kStoreSchema));

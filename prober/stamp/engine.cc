@@ -21,7 +21,18 @@ constexpr Duration kClockStateEvery = std::chrono::seconds(1);
 constexpr Duration kExpireEvery = std::chrono::seconds(10);
 constexpr Duration kIntervalMin = std::chrono::microseconds(10);
 constexpr std::size_t kProbeSizeMax = 256;
+// Receive buffers hold this long a stall at the highest rate, at about 1 kB of kernel memory a
+// packet.
+constexpr double kStallSeconds = 0.5;
+constexpr double kBufferPerPacket = 1024;
+constexpr double kBufferMin = 1 << 20;
+constexpr double kBufferMax = 64 << 20;
 constexpr MonoTime kNever{std::numeric_limits<std::int64_t>::max()};
+
+std::size_t buffer_for(double per_second) {
+  return static_cast<std::size_t>(
+      std::clamp(per_second * kStallSeconds * kBufferPerPacket, kBufferMin, kBufferMax));
+}
 
 class Engine final : public StampEngine {
  public:
@@ -135,12 +146,18 @@ Status Engine::open() {
 Status Engine::open_port(const Port& port) {
   PortSockets sockets{.port = port, .reflector = {}, .senders = {}, .slots = {}, .outbox = {}};
   auto reflector =
-      StampSocket::open({.listen = port.listen, .port = port.stamp_port, .dscp = options_.dscp});
+      StampSocket::open({.listen = port.listen,
+                         .port = port.stamp_port,
+                         .dscp = options_.dscp,
+                         .receive_buffer = buffer_for(options_.reflect_per_second_max)});
   if (!reflector) return fail(reflector.error());
   sockets.reflector = std::move(*reflector);
   const std::size_t flows = std::max<std::uint8_t>(options_.flows_max, 1);
   for (std::size_t flow = 0; flow < flows; ++flow) {
-    auto sender = StampSocket::open({.listen = port.listen, .port = 0, .dscp = options_.dscp});
+    auto sender = StampSocket::open({.listen = port.listen,
+                                     .port = 0,
+                                     .dscp = options_.dscp,
+                                     .receive_buffer = buffer_for(options_.probes_per_second_max)});
     if (!sender) return fail(sender.error());
     sockets.senders.push_back(std::move(*sender));
   }
@@ -228,7 +245,8 @@ void Engine::add_link(const PlannedLink& planned, Duration interval, std::size_t
                         .answer_timeout = options_.answer_timeout,
                         .drain = options_.drain,
                         .settle = options_.settle,
-                        .samples = sample_clock_};
+                        .samples = sample_clock_,
+                        .on_result = options_.on_result};
   if (planned.mode == ProbeMode::stamp_authenticated) {
     options.key = derive_session_key(planned.secret, options_.self, planned.secret_epoch);
   }

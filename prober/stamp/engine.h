@@ -21,6 +21,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "prober/stamp/clock_error.h"
+#include "prober/stamp/probe_result.h"
 
 namespace linkpilot::prober {
 
@@ -37,8 +38,9 @@ struct StampEngineOptions {
   Duration settle =
       std::chrono::milliseconds(500);  // ... or this long, if all its probes are final
   std::uint8_t dscp = 0;
-  std::uint64_t seed = 0;                              // schedule phases
-  std::function<KernelClockState()> clock_state = {};  // empty: ask the kernel
+  std::uint64_t seed = 0;                                  // schedule phases
+  std::function<KernelClockState()> clock_state = {};      // empty: ask the kernel
+  std::function<void(const ProbeResult&)> on_result = {};  // every probe, as its sample closes
 };
 
 // One packet heard from a peer on one link, at the kernel's receive time.

@@ -27,8 +27,8 @@ struct Probe {
   Duration clock_error{};  // both ends' together; zero: not synchronised, no one-way delay
   std::uint16_t duplicate_forward = 0;
   std::uint16_t duplicate_backward = 0;
-  std::uint16_t reordered_forward = 0;  // found out with this probe's answer
-  bool reordered_backward : 1 = false;
+  std::uint16_t reordered_forward = 0;   // found out with this probe's answer
+  std::uint16_t reordered_backward = 0;  // answers of this probe that came after a later one
   bool send_error : 1 = false;
   bool answered : 1 = false;
   bool late : 1 = false;

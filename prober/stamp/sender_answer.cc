@@ -99,7 +99,7 @@ void SenderSession::note_answer(Flow& flow, Probe& probe, const ReflectorPacket&
     return;
   }
   if (order == ReceiveWindow::Verdict::reordered || order == ReceiveWindow::Verdict::too_old) {
-    probe.reordered_backward = true;
+    ++probe.reordered_backward;
   }
   if (probe.answered) {  // the reflector answered one probe twice: it came twice
     if (!tlvs.link) ++probe.duplicate_forward;

@@ -201,8 +201,10 @@ std::optional<LinkSample> SenderSession::take_sample(MonoTime now) {
   sample.flows = interval.flows;
   sample.missed_by_us = interval.missed;
   sample.nonconformant_peer = interval.nonconformant;
-  for (Flow& flow : flows_) {
+  for (std::uint8_t index = 0; index < flows_.size(); ++index) {
+    Flow& flow = flows_[index];
     while (!flow.probes.empty() && flow.probes.front().interval <= interval.index) {
+      if (options_.on_result) tell_result(index, flow.probes.first(), flow.probes.front());
       add_to_sample(flow, flow.probes.first(), flow.probes.front(), sample);
       flow.probes.pop();
     }
@@ -211,12 +213,21 @@ std::optional<LinkSample> SenderSession::take_sample(MonoTime now) {
   return sample;
 }
 
+void SenderSession::tell_result(std::uint8_t flow, std::uint32_t sequence,
+                                const Probe& probe) const {
+  const bool measured = probe.answered && !probe.late;
+  options_.on_result({.link = options_.link,
+                      .flow = flow,
+                      .sequence = sequence,
+                      .rtt = measured ? rtt_of(probe) : std::nullopt});
+}
+
 void SenderSession::add_to_sample(Flow& flow, std::uint32_t sequence, const Probe& probe,
                                   LinkSample& sample) {
   sample.duplicate_forward += probe.duplicate_forward;
   sample.duplicate_backward += probe.duplicate_backward;
   sample.reordered_forward += probe.reordered_forward;
-  sample.reordered_backward += probe.reordered_backward ? 1 : 0;
+  sample.reordered_backward += probe.reordered_backward;
   if (probe.send_error) {
     ++sample.local_send_error;
     return;

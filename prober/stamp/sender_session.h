@@ -17,6 +17,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <span>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "base/link_sample.h"
 #include "base/plan.h"
 #include "base/time.h"
+#include "prober/stamp/probe_result.h"
 #include "prober/stamp/probe_ring.h"
 #include "prober/stamp/receive_window.h"
 #include "prober/stamp/stamp_auth.h"
@@ -39,7 +41,7 @@ inline constexpr Duration kBurstIntervalMin = std::chrono::milliseconds(1);
 
 // When intervals begin, on the monotonic clock; the same for all links of an agent.
 struct SampleClock {
-  MonoTime origin;
+  MonoTime origin = {};
   Duration length = std::chrono::seconds(1);
   [[nodiscard]] std::uint32_t index_of(MonoTime time) const {
     return static_cast<std::uint32_t>((time - origin) / length);
@@ -56,7 +58,8 @@ struct SenderOptions {
   Duration answer_timeout = std::chrono::seconds(2);
   Duration drain = std::chrono::seconds(3);
   Duration settle = std::chrono::milliseconds(500);
-  SampleClock samples;
+  SampleClock samples = {};
+  std::function<void(const ProbeResult&)> on_result = {};  // empty: nobody asks
 };
 
 // What we tell the peer in every packet.
@@ -74,8 +77,8 @@ class SenderSession {
   struct AnswerIn {
     std::span<const std::uint8_t> bytes;
     std::uint8_t flow = 0;  // of the socket it came to
-    MonoTime received;
-    UnixNanos received_wall;
+    MonoTime received = {};
+    UnixNanos received_wall = {};
     bool kernel_stamp = false;
     std::optional<Duration> own_clock_error = {};  // nullopt: not synchronised
   };
@@ -163,6 +166,7 @@ class SenderSession {
                              const LinkTlv& link);
   void note_follow_up(Flow& flow, const FollowUp& follow_up);
   void finish_awaiting(Flow& flow);
+  void tell_result(std::uint8_t flow, std::uint32_t sequence, const Probe& probe) const;
   void add_to_sample(Flow& flow, std::uint32_t sequence, const Probe& probe, LinkSample& sample);
   void add_answered(Flow& flow, std::uint32_t sequence, const Probe& probe, LinkSample& sample);
 

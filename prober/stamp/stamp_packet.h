@@ -54,7 +54,7 @@ struct ErrorEstimate {
 struct SenderPacket {
   std::uint32_t sequence = 0;
   std::uint64_t timestamp = 0;
-  ErrorEstimate error;
+  ErrorEstimate error = {};
   std::uint16_t ssid = 0;
   friend bool operator==(const SenderPacket&, const SenderPacket&) = default;
 };
@@ -62,7 +62,7 @@ struct SenderPacket {
 struct ReflectorPacket {
   std::uint32_t sequence = 0;   // the reflector's own
   std::uint64_t timestamp = 0;  // T3
-  ErrorEstimate error;
+  ErrorEstimate error = {};
   std::uint16_t ssid = 0;
   std::uint64_t receive_timestamp = 0;  // T2
   std::uint32_t sender_sequence = 0;

@@ -19,8 +19,6 @@ namespace linkpilot::prober {
 namespace {
 
 constexpr std::size_t kControlSize = 256;
-constexpr int kReceiveBufferSize =
-    4 << 20;  // a tick of 10 ms at 100 k packets/s, with the kernel's overhead
 constexpr int kSendBufferSize = 1 << 20;
 constexpr std::size_t kTokensMin = 128;
 constexpr std::size_t kTokensMax = std::size_t{1} << 17;
@@ -206,7 +204,7 @@ Result<std::unique_ptr<StampSocket>> StampSocket::open(const Options& options) {
   socket->is_v4_ = is_v4;
   socket->wildcard_ = options.listen.is_unspecified();
   socket->tokens_.resize(kTokensMin);
-  set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, kReceiveBufferSize);
+  set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, static_cast<int>(options.receive_buffer));
   set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kSendBufferSize);
   if (!set_family_options(fd, is_v4, options.dscp << 2) ||
       !set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1)) {

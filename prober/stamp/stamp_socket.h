@@ -72,6 +72,7 @@ class StampSocket {
     IpAddress listen;
     std::uint16_t port = 0;  // zero: any
     std::uint8_t dscp = 0;
+    std::size_t receive_buffer = std::size_t{4} << 20;  // octets; only what waits is used
   };
   // Fails with the address and the reason: in use, not ours, no right.
   [[nodiscard]] static Result<std::unique_ptr<StampSocket>> open(const Options& options);

@@ -43,12 +43,12 @@ enum class Direction : std::uint8_t { one_way, both_ways };
 // What is asked for. Node names are resolved by `FaultList::set`.
 struct FaultRequest {
   FaultKind kind = FaultKind::unspecified;
-  std::string from;  // pair faults; "*" is every node but the collector
-  std::string to;
+  std::string from{};  // pair faults; "*" is every node but the collector
+  std::string to{};
   Direction direction = Direction::one_way;
-  std::string node;                  // node_down
-  std::string region;                // region_cut
-  std::optional<std::uint8_t> flow;  // blackhole of one ECMP sibling
+  std::string node{};                  // node_down
+  std::string region{};                // region_cut
+  std::optional<std::uint8_t> flow{};  // blackhole of one ECMP sibling
   Duration delay{};  // delay: what is added; reorder: how long packets are held back
   Duration jitter{};
   double ratio = 0;  // loss, burst_loss, reorder, duplicate
@@ -66,12 +66,12 @@ struct Fault {
 // Which faults to lift: by number, or every one that names the given ends, or, all empty,
 // everything.
 struct HealRequest {
-  std::optional<std::uint32_t> number;
-  std::string from;
-  std::string to;
+  std::optional<std::uint32_t> number{};
+  std::string from{};
+  std::string to{};
   Direction direction = Direction::one_way;
-  std::string node;
-  std::string region;
+  std::string node{};
+  std::string region{};
   FaultKind kind = FaultKind::unspecified;  // unspecified: of any kind
 };
 

@@ -27,7 +27,7 @@ struct Impairment {
   Duration delay{};   // one way
   Duration jitter{};  // added, uniform in [0, jitter); never reorders packets of one flow
   double loss = 0;    // independent, each packet
-  BurstLoss burst;
+  BurstLoss burst{};
   double reorder =
       0;  // this share of packets is held back by `reorder_delay`, past their followers
   Duration reorder_delay{};

@@ -267,7 +267,7 @@ class Report:
                     if event["status"] != "ok":
                         unanswered += not self._is_unreachable(source, self.names.get(to), event["t"], end)
                     else:
-                        dead += self._leads_into_death(source, event["path"][0], event["t"], end)
+                        dead += self._leads_into_death(source, self.names.get(to), event, end)
         return unanswered, dead
 
     def _absences(self, name):
@@ -283,8 +283,9 @@ class Report:
     def _is_unreachable(self, source, target, start, end):
         return any(low <= start and end <= high for name in (source, target) for low, high in self._absences(name))
 
-    def _leads_into_death(self, source, hop, start, end):
-        hop_name = self.names.get(hop)
+    def _leads_into_death(self, source, target, event, end):
+        """A look-up of a target that is down itself has no live next hop to name; it says so by its flags."""
+        hop, start = event["path"][0], event["t"]
         for cut in self.facts["cuts"]:
             if (self._number(source), hop) not in self._dead_links(cut):
                 continue
@@ -292,10 +293,12 @@ class Report:
             if max(start, cut["cut_ns"] + (FIRST_HOP_BOUND_MS + physics) * 1e6) < min(end, cut["heal_ns"]):
                 return True
         node = self.facts.get("node")
-        if node and node["node"] == hop_name:
-            allowed = (FIRST_HOP_BOUND_MS + self.facts["truth"].delay_ms(hop_name, source)) * 1e6
-            return max(start, node["down_ns"] + allowed) < min(end, node["up_ns"])
-        return False
+        if not node or node["node"] != self.names.get(hop):
+            return False
+        if target == node["node"] and event["flags"] & FLAG_ALL_DEAD:
+            return False
+        allowed = (FIRST_HOP_BOUND_MS + self.facts["truth"].delay_ms(node["node"], source)) * 1e6
+        return max(start, node["down_ns"] + allowed) < min(end, node["up_ns"])
 
     # --- the rest ---
 

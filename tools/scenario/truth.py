@@ -39,9 +39,9 @@ class LinkTruth:
         return min((self.path_cost_ms(w) for w in usable), default=float("inf"))
 
 
-def switching_margin_ms(cost_ms):
-    """A route moves only for a gain beyond this."""
-    return max(MARGIN_MS, MARGIN_RATIO * cost_ms)
+def switching_margin_ms(cost_in_use_ms):
+    """A route that costs this moves only for a gain beyond it (optimizer/policy/stability.h)."""
+    return max(MARGIN_MS, MARGIN_RATIO * cost_in_use_ms)
 
 
 def links_of(path):
@@ -49,8 +49,8 @@ def links_of(path):
 
 
 def is_home(truth, before, now):
-    """Is a route the one before, or within its switching margin of it?"""
+    """Is a route the one before, or so near to it that going back is not worth a switch?"""
     if now == before:
         return True
-    cost = truth.path_cost_ms(before)
-    return truth.path_cost_ms(now) <= cost + switching_margin_ms(cost)
+    cost = truth.path_cost_ms(now)
+    return cost - switching_margin_ms(cost) <= truth.path_cost_ms(before)
