@@ -16,8 +16,7 @@ namespace {
 
 constexpr auto kPulse = std::chrono::milliseconds(100);
 constexpr Duration kViewFresh = std::chrono::milliseconds(250);
-constexpr Duration kViewIdle = std::chrono::seconds(2);
-constexpr Duration kViewWantedFor = std::chrono::seconds(10);
+constexpr auto kViewPatience = std::chrono::milliseconds(500);
 // Reports this young are folded again after a restart; at most so many.
 constexpr Duration kRefoldAge = std::chrono::seconds(90);
 constexpr std::size_t kRefoldMax = 100'000;
@@ -36,8 +35,6 @@ std::vector<RegistryEntry> entries_of(const Restored& restored) {
   for (const StoredNode& node : restored.nodes) entries.push_back(node.entry);
   return entries;
 }
-
-std::int64_t steady_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 }  // namespace
 
@@ -265,9 +262,6 @@ void Collector::on_pulse() {
     tell(EventLevel::warn, "key_refused", "",
          fmt::format("key {} from {}: {}", knock.public_key, knock.address, knock.reason));
   }
-  const bool wanted =
-      steady_ns() - view_wanted_ns_.load(std::memory_order_relaxed) < kViewWantedFor.count();
-  if (now.mono - view_made_ >= (wanted ? kViewFresh : kViewIdle)) publish_view();
 }
 
 void Collector::on_tick() {
@@ -276,13 +270,16 @@ void Collector::on_tick() {
 }
 
 std::shared_ptr<const CollectorView> Collector::view() {
-  view_wanted_ns_.store(steady_ns(), std::memory_order_relaxed);
+  std::shared_ptr<const CollectorView> newest = view_.get();
+  if (newest != nullptr && clock_.now().mono - newest->now_mono < kViewFresh) return newest;
+  std::unique_lock lock(view_mutex_);
+  if (!std::exchange(view_asked_, true)) asio::post(loop_, [this] { publish_view(); });
+  view_made_.wait_for(lock, kViewPatience, [this] { return !view_asked_; });
   return view_.get();
 }
 
 void Collector::publish_view() {
   const Now now = clock_.now();
-  view_made_ = now.mono;
   auto view = std::make_shared<CollectorView>();
   view->now = now.wall;
   view->now_mono = now.mono;
@@ -307,6 +304,11 @@ void Collector::publish_view() {
   view->enrolled = registry_.enrolled_count();
   view->events = events_->count();
   view_.publish(std::move(view));
+  {
+    const std::lock_guard lock(view_mutex_);
+    view_asked_ = false;
+  }
+  view_made_.notify_all();
 }
 
 void Collector::reconfigure(const CollectorConfig& config) {

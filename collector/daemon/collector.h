@@ -8,9 +8,10 @@
 
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
-#include <atomic>
+#include <condition_variable>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -49,7 +50,8 @@ class Collector {
   void reconfigure(const CollectorConfig& config);
   void refuse_configuration(const Error& error);
 
-  // For the HTTP threads: thread-safe. Marks the view as wanted, so that it is kept fresh.
+  // For the HTTP threads: thread-safe. At most kViewFresh old; when the loop is too busy to make a
+  // new one in time, what there is. Nobody asks, nothing is copied.
   [[nodiscard]] std::shared_ptr<const CollectorView> view();
   [[nodiscard]] const EventLog& events() const { return *events_; }
   [[nodiscard]] ProbeDesk& probes() { return probes_; }
@@ -82,6 +84,7 @@ class Collector {
   void send_tables(const std::vector<PublishedTable>& published);
   void send_table(const AgentRecord& agent);
   void explain_dropped(RouteTable& table) const;
+  void republish_reasons();
   void watch_nodes(Now now);
   void note_link_state(LinkId link);
   void note_loaded(const AgentRecord& agent);
@@ -130,8 +133,9 @@ class Collector {
   std::set<LinkId> troubled_;  // links that an alarm holds for suspect or dead
 
   Snapshot<CollectorView> view_;
-  std::atomic<std::int64_t> view_wanted_ns_{0};  // steady clock
-  MonoTime view_made_;
+  std::mutex view_mutex_;
+  std::condition_variable view_made_;
+  bool view_asked_ = false;  // guarded by view_mutex_
   bool stopped_ = false;
 };
 

@@ -149,7 +149,9 @@ void Collector::watch_nodes(Now now) {
       plans_dirty_ = true;
     }
   }
-  if (!verdicts.empty()) solve_alarm();
+  if (verdicts.empty()) return;
+  solve_alarm();
+  republish_reasons();
 }
 
 void Collector::on_outcome(SolveOutcome outcome) {
@@ -209,6 +211,17 @@ void Collector::explain_dropped(RouteTable& table) const {
       dropped.reason = fmt::format("node silent since {}", format_utc(agent.last_heard_at));
     }
   }
+}
+
+// Tables that left the node out before it was known why say so now.
+void Collector::republish_reasons() {
+  std::vector<RouteTable> changed;
+  for (const auto& [node, published] : publisher_.tables()) {
+    RouteTable table = *published.table;
+    explain_dropped(table);
+    if (table.dropped != published.table->dropped) changed.push_back(std::move(table));
+  }
+  if (!changed.empty()) publish_tables(std::move(changed), {});
 }
 
 void Collector::publish_tables(std::vector<RouteTable> tables, const SolveOutcome& outcome) {

@@ -49,7 +49,7 @@ TEST(CollectorRefusal, OfTwoAgentsWithOneKeyTheNewestWinsWithoutTakingTurns) {
   ASSERT_TRUE(fleet.greet("a"));
   fleet.connect("twin", "a").run_id = 2;
   ASSERT_TRUE(fleet.greet("twin"));
-  ASSERT_TRUE(fleet.run([&] { return fleet.at("a").heard.refusals.size() >= 3; },
+  ASSERT_TRUE(fleet.run([&] { return fleet.at("a").heard.refusals.size() >= 5 && fleet.at("twin").heard.pongs.size() >= 2; },
                         [&] {
                           fleet.at("a").hello();
                           fleet.at("a").send(Ping{1, {}});
