@@ -20,6 +20,7 @@ class LinkCheck:
     samples: int = 0
     out_of_step: int = 0   # samples whose probes could not be found in the ledger
     sent: int = 0
+    not_taken: int = 0     # delivered, and no reflector was there
     ledger: dict = field(default_factory=lambda: {"forward": 0, "backward": 0, "late": 0})
     agent: dict = field(default_factory=lambda: {"forward": 0, "backward": 0, "unplaced": 0, "late": 0})
     errors_us: list = field(default_factory=list)
@@ -56,7 +57,8 @@ class ProbeLedger:
 
     def link(self, a, b):
         """Per probe from a to b, in order of sending: (time, fate, round trip in ns).
-        fate: 0 answered, 1 lost forward, 2 lost backward, 3 not answered by the reflector."""
+        fate: 0 answered, 1 lost forward, 2 lost backward, 3 delivered to a host whose reflector did not
+        take it (it had not started yet), which for the sender is a loss on the way there."""
         probes = self._probes.get((a, b))
         if probes is None:
             return np.empty(0, np.int64), np.empty(0, np.int8), np.empty(0, np.int64)
@@ -65,28 +67,42 @@ class ProbeLedger:
         trip = np.zeros(len(probes), np.int64)
         for port in np.unique(probes["source_port"]):
             mine = np.flatnonzero((probes["source_port"] == port) & (fate == 3))
-            theirs = answers[answers["destination_port"] == port] if answers is not None else []
+            theirs = answers[answers["destination_port"] == port] if answers is not None else np.empty(0)
             mine = mine[np.argsort(probes["delivered_ns"][mine], kind="stable")]
             self._pair_up(probes, mine, theirs, fate, trip)
         return probes["arrival_ns"], fate, trip
 
     def _pair_up(self, probes, mine, theirs, fate, trip):
-        """Reflectors answer in the order of arrival: the next answer belongs to the oldest probe that
-        had arrived by then and is not too old."""
-        place = 0
-        for answer in theirs:
-            while place < len(mine) and probes["delivered_ns"][mine[place]] < answer["arrival_ns"] - ANSWER_WITHIN_NS:
-                place += 1
-            if place >= len(mine) or probes["delivered_ns"][mine[place]] > answer["arrival_ns"]:
-                continue
-            index = mine[place]
-            place += 1
-            if answer["fate"] == self._delivered:
-                fate[index] = 0
-                trip[index] = (probes["delivered_ns"][index] - probes["arrival_ns"][index] +
-                               answer["delivered_ns"] - answer["arrival_ns"])
-            else:
-                fate[index] = 2
+        """Reflectors answer in the order of arrival."""
+        arrived, answered = probes["delivered_ns"][mine], theirs["arrival_ns"] if len(theirs) else theirs
+        waits = answered - arrived if len(mine) == len(theirs) else np.array([-1])
+        if len(mine) == 0 or ((waits >= 0) & (waits < ANSWER_WITHIN_NS)).all():
+            pairs = (mine, np.arange(len(mine)))
+        else:  # a probe was not answered: find which
+            pairs = _match(mine, arrived, answered)
+        mine, theirs = pairs[0], theirs[pairs[1]] if len(theirs) else theirs
+        if len(mine) == 0:
+            return
+        back = theirs["fate"] == self._delivered
+        fate[mine] = np.where(back, 0, 2)
+        trip[mine] = np.where(back, probes["delivered_ns"][mine] - probes["arrival_ns"][mine] +
+                              theirs["delivered_ns"] - theirs["arrival_ns"], 0)
+
+
+def _match(mine, arrived, answered):
+    """From the end: an answer belongs to the newest probe that had arrived and is not taken. So probes
+    that no reflector took (it had not started yet, say) stay alone, wherever they are."""
+    place, pairs = len(mine) - 1, ([], [])
+    for number in range(len(answered) - 1, -1, -1):
+        while place >= 0 and arrived[place] > answered[number]:
+            place -= 1
+        if place < 0:
+            break
+        if answered[number] - arrived[place] < ANSWER_WITHIN_NS:
+            pairs[0].append(mine[place])
+            pairs[1].append(number)
+            place -= 1
+    return np.array(pairs[0], np.int64), np.array(pairs[1], np.int64)
 
 
 def check_link(link, samples, times, fates, trips, late_after_ns):
@@ -121,7 +137,8 @@ def _compare(check, sample, fates, trips, late_after_ns):
     check.samples += 1
     check.sent += sample["sent"]
     late = (fates == 0) & (trips > late_after_ns)
-    check.ledger["forward"] += int(np.count_nonzero(fates == 1))
+    check.ledger["forward"] += int(np.count_nonzero((fates == 1) | (fates == 3)))
+    check.not_taken += int(np.count_nonzero(fates == 3))
     check.ledger["backward"] += int(np.count_nonzero(fates == 2))
     check.ledger["late"] += int(np.count_nonzero(late))
     for ours, theirs in (("forward", "lost_forward"), ("backward", "lost_backward"),

@@ -230,6 +230,7 @@ class Report:
                      "probes": sum(c.sent for c in checks),
                      "lost_forward": sum(c.ledger["forward"] for c in checks),
                      "lost_backward": sum(c.ledger["backward"] for c in checks),
+                     "not_taken_by_reflector": sum(c.not_taken for c in checks),
                      "reported_without_direction": sum(c.agent["unplaced"] for c in checks),
                      "samples": sum(c.samples for c in checks),
                      "samples_out_of_step": sum(c.out_of_step for c in checks)},

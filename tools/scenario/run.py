@@ -54,6 +54,7 @@ def finish(world, timeline, story, options):
     facts = timeline.facts
     lab_status = world.lab.ask(op="status")
     samples = list(world.api.samples())
+    story.note(f"{len(samples)} link samples are fetched from the collector's store")
     world.lab.ask(op="flush")
     report = Report(world, facts, timeline.fleet, samples, lab_status, ledger.read(world.ledger_path)).figures()
     report["seed"], report["topology"] = options.seed, os.path.basename(world.topology_path)

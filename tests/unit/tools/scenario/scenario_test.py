@@ -160,6 +160,14 @@ class Probes(unittest.TestCase):
         self.assertEqual(len(check.errors_us), 4)
         self.assertAlmostEqual(max(check.errors_us), 10, places=3)
 
+    def test_a_probe_before_the_reflector_started_is_lost_on_the_way_there(self):
+        rows = [packet(0, 1, (5000, 862), 25 + i * 50, 8) for i in range(20)]
+        rows += [packet(1, 0, (862, 5000), 25 + i * 50 + 18, 8) for i in range(1, 20)]
+        book = probes.ProbeLedger(np.array(rows, ledger.RECORD), ledger.DELIVERED)
+        check = probes.check_link(("a", "b"), [sample(0, sent=20, answered=19, lost_forward=1)], *book.link(0, 1), 2_000 * MS)
+        self.assertTrue(check.loss_matches())
+        self.assertEqual(check.not_taken, 1)
+
     def test_a_loss_on_the_wrong_side_does_not_match(self):
         check = self.check([sample(0, sent=20, answered=19, lost_backward=1)], lost_forward=(3,))
         self.assertFalse(check.loss_matches())
