@@ -56,7 +56,8 @@ Result<std::string> load_token(const std::string& path) {
   }
   if (token.size() < kTokenLengthMin) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("[api] token_file: {}: a token needs at least {} characters", path, kTokenLengthMin));
+                fmt::format("[api] token_file: {}: a token needs at least {} characters", path,
+                            kTokenLengthMin));
   }
   return token;
 }
@@ -80,8 +81,9 @@ int run(const Arguments& arguments) {
   Result<std::unique_ptr<Collector>> collector = Collector::create(loop, *config);
   if (!collector) return complain(collector.error());
   Collector& running = **collector;
-  Api api({*token, running.store_path()}, [&running] { return running.view(); }, running.events(),
-          running.probes());
+  Api api(
+      {*token, running.store_path()}, [&running] { return running.view(); }, running.events(),
+      running.probes());
   std::unique_ptr<HttpServer> http;
   if (!config->listen.http.empty()) {
     Result<std::unique_ptr<HttpServer>> started =
@@ -120,16 +122,19 @@ int run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   Arguments arguments;
   CLI::App app(
-      "Takes in what the agents of a LinkPilot fleet measure, decides which way media should travel, and\n"
+      "Takes in what the agents of a LinkPilot fleet measure, decides which way media should "
+      "travel, and\n"
       "publishes signed route tables to every node.\n\n"
       "First time:  linkpilot-collector --init /etc/linkpilot\n"
       "Then:        linkpilot-collector --config /etc/linkpilot/collector.toml\n"
       "Enrol:       put an agent's public key into the enrolled directory as NAME.pub\n"
       "Look:        curl http://127.0.0.1:7180/v1/status");
   app.set_version_flag("--version", "linkpilot-collector " LINKPILOT_VERSION);
-  app.add_option("--config", arguments.config, "configuration file (commented default: collector.toml)")
+  app.add_option("--config", arguments.config,
+                 "configuration file (commented default: collector.toml)")
       ->capture_default_str();
-  app.add_flag("--check-config", arguments.check, "read the configuration, name its mistakes, and exit");
+  app.add_flag("--check-config", arguments.check,
+               "read the configuration, name its mistakes, and exit");
   app.add_option("--init", arguments.init,
                  "make keys, a token and a starter configuration in this directory, and exit");
   try {

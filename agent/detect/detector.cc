@@ -172,13 +172,18 @@ void Detector::take_word(Watch& watch, const prober::Arrival& arrival, Now now,
   if (watch.hearing != Hearing::alive) return;
   watch.episode = ++episodes_;
   note(watch, LinkEvent::peer_deaf, now, out);
-  // The other half of the evidence: what the peer sends does arrive, so only one direction is dead.
+  vouch(watch, now, out);
+}
+
+// The other half of the evidence of a one-way cut: what the peer sends does arrive, so only one
+// direction is dead. The peer cannot know that and has called both suspect.
+void Detector::vouch(const Watch& watch, Now now, DetectorOutput& out) {
   out.alarms.push_back({.link = watch.incoming,
                         .state = LinkState::alive,
                         .confirmed = true,
-                        .since = arrival.received,
+                        .since = watch.last_any_wall,
                         .episode = watch.episode,
-                        .stages = stages_of(arrival.received, now)});
+                        .stages = stages_of(watch.last_any_wall, now)});
 }
 
 void Detector::judge(Now now, Duration late, DetectorOutput& out) {
@@ -217,6 +222,7 @@ void Detector::judge_watch(Watch& watch, Now now, DetectorOutput& out) {
                  now.mono >= watch.deaf_confirm_at) {
         watch.deaf_confirmed = true;
         note(watch, LinkEvent::dead, now, out);
+        vouch(watch, now, out);  // by now the peer's burst has failed, and it has said "dead"
       } else {
         return;
       }

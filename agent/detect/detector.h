@@ -148,6 +148,7 @@ class Detector {
   void take_word(Watch& watch, const prober::Arrival& arrival, Now now, DetectorOutput& out);
   void judge_watch(Watch& watch, Now now, DetectorOutput& out);
   void suspect(Watch& watch, Now now, DetectorOutput& out);
+  static void vouch(const Watch& watch, Now now, DetectorOutput& out);
   void say(Watch& watch, Now now, DetectorOutput& out);
   void note(const Watch& watch, LinkEvent event, Now now, DetectorOutput& out) const;
   [[nodiscard]] bool is_silent(const Watch& watch, MonoTime now) const;

@@ -14,9 +14,15 @@
 #include <string>
 #include <vector>
 
+#if defined(__GNUC__)
+#define LINKPILOT_ROUTES_SYNC_API __attribute__((visibility("default")))
+#else
+#define LINKPILOT_ROUTES_SYNC_API
+#endif
+
 namespace linkpilot {
 
-class RouteSync {
+class LINKPILOT_ROUTES_SYNC_API RouteSync {
  public:
   struct Options {
     std::string name;                     // this node's, as it is enrolled
@@ -42,11 +48,11 @@ class RouteSync {
   };
   using OnNotice = std::function<void(const Notice&)>;
 
-  // Null with `error` set: a key that cannot be read, a directory that is not there. The last good
+  // Null with `error` set: a key that cannot be read, or none, or no collector. The last good
   // table on disk is verified here; a bad one is reported by the first notice.
   [[nodiscard]] static std::unique_ptr<RouteSync> start(const Options& options, OnNotice on_notice,
                                                         std::string& error);
-  virtual ~RouteSync() = default;  // stops the thread
+  virtual ~RouteSync();  // stops the thread
 
  protected:
   RouteSync() = default;

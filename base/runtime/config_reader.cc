@@ -2,8 +2,17 @@
 
 #include <fmt/format.h>
 
-// The library's own exceptions are off; nesting is bounded far below what a stack can take.
-#define TOML_EXCEPTIONS 0
+// toml++ 3.3 aborts on a table header such as "[=" (an assertion of its parser): its assertions
+// throw here, in every build type. Nesting is bounded far below what a stack can take.
+namespace linkpilot {
+namespace {
+struct BrokenToml {};
+[[noreturn]] void break_off_toml() { throw BrokenToml{}; }
+}  // namespace
+}  // namespace linkpilot
+#undef NDEBUG
+#define TOML_ASSERT(expr) static_cast<void>((expr) || (linkpilot::break_off_toml(), false))
+#define TOML_EXCEPTIONS 1
 #define TOML_MAX_NESTED_VALUES 32
 #include <toml++/toml.h>
 
@@ -38,6 +47,45 @@ bool has_endless_key(std::string_view text) {
     previous = c;
   }
   return false;
+}
+
+bool breaks_parser(std::string_view text) {
+  try {
+    static_cast<void>(toml::parse(text));
+  } catch (const BrokenToml&) {
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+  return false;
+}
+
+// The parser says nothing of where it broke: the first line up to which it does.
+std::size_t breaking_line(std::string_view text) {
+  std::vector<std::size_t> ends;
+  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string_view::npos; ++at) {
+    ends.push_back(at + 1);
+  }
+  const auto first = std::ranges::partition_point(
+      ends, [&](std::size_t end) { return !breaks_parser(text.substr(0, end)); });
+  return static_cast<std::size_t>(first - ends.begin()) + 1;
+}
+
+Result<toml::table> parse(std::string_view text, const std::string& name) {
+  try {
+    return toml::parse(text, name);
+  } catch (const toml::parse_error& error) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}:{}: {}", name, error.source().begin.line, error.description()));
+  } catch (const BrokenToml&) {
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("{}:{}: a key or table header does not start with a letter, digit, '-', "
+                    "'_' or quote",
+                    name, breaking_line(text)));
+  } catch (const std::exception& error) {
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: {}", name, error.what()));
+  }
 }
 
 // The whole file and the first thing that was wrong with it.
@@ -207,16 +255,12 @@ Result<ConfigReader> ConfigReader::from_text(std::string_view text, std::string 
     return fail(ErrorCode::limit_exceeded,
                 fmt::format("{}: a dotted key has more than {} parts", name, kDottedPartsMax));
   }
-  toml::parse_result parsed = toml::parse(text, name);
-  if (!parsed) {
-    const toml::parse_error& error = parsed.error();
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{}:{}: {}", name, error.source().begin.line, error.description()));
-  }
+  Result<toml::table> parsed = parse(text, name);
+  if (!parsed) return fail(parsed.error());
   auto node = std::make_shared<TableNode>();
   node->document = std::make_shared<Document>();
   node->document->name = std::move(name);
-  node->document->root = std::move(parsed).table();
+  node->document->root = std::move(*parsed);
   node->table = &node->document->root;
   return ConfigReader(std::make_unique<State>(State{std::move(node)}));
 }

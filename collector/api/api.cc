@@ -48,15 +48,21 @@ ApiResponse respond(const Refusal& refusal) {
 
 ApiResponse respond(const Error& error) {
   switch (error.code) {
-    case ErrorCode::timeout: return respond(Refusal{408, "timeout", error.message, {}, ""});
+    case ErrorCode::timeout:
+      return respond(Refusal{408, "timeout", error.message, {}, ""});
     case ErrorCode::unavailable:
-      return respond(Refusal{409, "unavailable", error.message, {}, "GET /v1/agents tells the agent's state"});
-    case ErrorCode::limit_exceeded: return respond(Refusal{429, "limit_exceeded", error.message, {}, ""});
-    case ErrorCode::not_found: return respond(Refusal{404, "not_found", error.message, {}, ""});
-    case ErrorCode::invalid_argument: return respond(Refusal{400, "invalid_argument", error.message, {}, ""});
+      return respond(
+          Refusal{409, "unavailable", error.message, {}, "GET /v1/agents tells the agent's state"});
+    case ErrorCode::limit_exceeded:
+      return respond(Refusal{429, "limit_exceeded", error.message, {}, ""});
+    case ErrorCode::not_found:
+      return respond(Refusal{404, "not_found", error.message, {}, ""});
+    case ErrorCode::invalid_argument:
+      return respond(Refusal{400, "invalid_argument", error.message, {}, ""});
     case ErrorCode::corrupt:
     case ErrorCode::permission:
-    case ErrorCode::internal: break;
+    case ErrorCode::internal:
+      break;
   }
   return respond(Refusal{503, "unavailable", error.message, {}, ""});
 }
@@ -66,7 +72,8 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) {
   unsigned difference = a.size() == b.size() ? 0u : 1u;
   for (std::size_t i = 0; i < a.size(); ++i) {
     const char other = b.empty() ? '\0' : b[i % b.size()];
-    difference |= static_cast<unsigned>(static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(other));
+    difference |=
+        static_cast<unsigned>(static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(other));
   }
   return difference == 0;
 }
@@ -108,7 +115,8 @@ class Query {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size()) {
       if (!refusal_) {
-        refusal_ = Refusal{400, "invalid_argument", fmt::format("{} must be a whole number", key), {}, ""};
+        refusal_ =
+            Refusal{400, "invalid_argument", fmt::format("{} must be a whole number", key), {}, ""};
       }
       return fallback;
     }
@@ -161,7 +169,8 @@ Result<ProbeOrder> parse_probe(const std::string& body) {
   ProbeOrder order;
   for (const auto& [key, value] : json.items()) {
     if (key == "from" || key == "to") {
-      if (!value.is_string()) return fail(ErrorCode::invalid_argument, fmt::format("{} must be text", key));
+      if (!value.is_string())
+        return fail(ErrorCode::invalid_argument, fmt::format("{} must be text", key));
       (key == "from" ? order.from : order.to) = value.get<std::string>();
       continue;
     }
@@ -179,16 +188,17 @@ Result<ProbeOrder> parse_probe(const std::string& body) {
     } else if (key == "to_port") {
       order.to_port = number;
     } else {
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("unknown key \"{}\": from, to, count, interval_ms, from_port, to_port", key));
+      return fail(
+          ErrorCode::invalid_argument,
+          fmt::format("unknown key \"{}\": from, to, count, interval_ms, from_port, to_port", key));
     }
   }
   if (order.count < 1 || order.count > kProbeCountMax) {
     return fail(ErrorCode::invalid_argument, fmt::format("count must be 1 to {}", kProbeCountMax));
   }
   if (order.interval_ms < kProbeIntervalMinMs || order.interval_ms > kProbeIntervalMaxMs) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("interval_ms must be {} to {}", kProbeIntervalMinMs, kProbeIntervalMaxMs));
+    return fail(ErrorCode::invalid_argument, fmt::format("interval_ms must be {} to {}",
+                                                         kProbeIntervalMinMs, kProbeIntervalMaxMs));
   }
   if (order.count * order.interval_ms > kProbeTotalMaxMs) {
     return fail(ErrorCode::invalid_argument,
@@ -219,11 +229,15 @@ Api::Api(ApiOptions options, ViewSource view, const EventLog& events, ProbeDesk&
 ApiResponse Api::answer(const ApiRequest& request) {
   const std::shared_ptr<const CollectorView> view = view_();
   if (view == nullptr) {
-    return respond(Refusal{503, "unavailable", "the collector is starting", {}, "try again in a moment"});
+    return respond(
+        Refusal{503, "unavailable", "the collector is starting", {}, "try again in a moment"});
   }
   if (request.method == ApiRequest::Method::post) {
     if (request.path == "/v1/probe") return answer_probe(request, *view);
-    return respond(Refusal{404, "not_found", "nothing takes POST at " + request.path.substr(0, 100), {},
+    return respond(Refusal{404,
+                           "not_found",
+                           "nothing takes POST at " + request.path.substr(0, 100),
+                           {},
                            "POST /v1/probe is the only one"});
   }
   Query query(request, *view);
@@ -245,22 +259,31 @@ ApiResponse Api::answer(const ApiRequest& request) {
   if (request.path == "/v1/plan") return respond(plan_json(*view));
   if (request.path == "/v1/events") return answer_events(query, events_);
   if (request.path == "/v1/samples") return answer_samples(query, *view, options_.store_path);
-  return respond(Refusal{404, "not_found", "nothing at " + request.path.substr(0, 100), {},
+  return respond(Refusal{404,
+                         "not_found",
+                         "nothing at " + request.path.substr(0, 100),
+                         {},
                          "/healthz /metrics /v1/status /v1/agents /v1/links /v1/samples /v1/routes "
                          "/v1/events /v1/plan, POST /v1/probe"});
 }
 
 ApiResponse Api::answer_probe(const ApiRequest& request, const CollectorView& view) {
   if (options_.token.empty()) {
-    return respond(Refusal{403, "permission", "this collector has no token, so nothing may be changed", {},
+    return respond(Refusal{403,
+                           "permission",
+                           "this collector has no token, so nothing may be changed",
+                           {},
                            "set [api] token_file in collector.toml"});
   }
   constexpr std::string_view kScheme = "Bearer ";
   if (!request.authorization.starts_with(kScheme)) {
-    return respond(Refusal{401, "unauthorized", "a token is needed", {}, "send Authorization: Bearer TOKEN"});
+    return respond(
+        Refusal{401, "unauthorized", "a token is needed", {}, "send Authorization: Bearer TOKEN"});
   }
-  if (!equal_in_constant_time(std::string_view(request.authorization).substr(kScheme.size()), options_.token)) {
-    return respond(Refusal{403, "permission", "the token is wrong", {}, "it is the text of [api] token_file"});
+  if (!equal_in_constant_time(std::string_view(request.authorization).substr(kScheme.size()),
+                              options_.token)) {
+    return respond(
+        Refusal{403, "permission", "the token is wrong", {}, "it is the text of [api] token_file"});
   }
   const Result<ProbeOrder> order = parse_probe(request.body);
   if (!order) return respond(order.error());
@@ -270,10 +293,13 @@ ApiResponse Api::answer_probe(const ApiRequest& request, const CollectorView& vi
   if (!to) return respond(unknown_node(view, order->to));
   const std::optional<LinkId> link = planned_link(view, *from, *to, *order);
   if (!link) {
-    return respond(Refusal{404, "not_found",
-                           fmt::format("no link from {} to {} is allowed, or one of them was never connected",
-                                       order->from, order->to),
-                           {}, "GET /v1/links lists the links"});
+    return respond(
+        Refusal{404,
+                "not_found",
+                fmt::format("no link from {} to {} is allowed, or one of them was never connected",
+                            order->from, order->to),
+                {},
+                "GET /v1/links lists the links"});
   }
   const Duration interval = std::chrono::milliseconds(order->interval_ms);
   const auto began = std::chrono::steady_clock::now();

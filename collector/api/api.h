@@ -1,5 +1,5 @@
-// The HTTP API as a function: request in, response out (API.md). No sockets here (http_server.h), no
-// state but what it is given; called by many threads at once.
+// The HTTP API as a function: request in, response out (API.md). No sockets here (http_server.h),
+// no state but what it is given; called by many threads at once.
 #pragma once
 
 #include <functional>

@@ -1,5 +1,5 @@
-// What the API may see: one immutable copy of the collector's state, made by the loop now and then and
-// read by HTTP threads without locks. Values only.
+// What the API may see: one immutable copy of the collector's state, made by the loop now and then
+// and read by HTTP threads without locks. Values only.
 #pragma once
 
 #include <cstdint>

@@ -19,8 +19,8 @@ constexpr std::size_t kBodyMax = 64 * 1024;
 constexpr std::size_t kWaitingMax = 64;
 constexpr int kPatienceSeconds = 5;
 
-// httplib's own queue has no bound. Here the accepting thread waits when all are busy: what comes then
-// waits in the kernel's backlog, and beyond that is refused.
+// httplib's own queue has no bound. Here the accepting thread waits when all are busy: what comes
+// then waits in the kernel's backlog, and beyond that is refused.
 class BoundedPool final : public httplib::TaskQueue {
  public:
   explicit BoundedPool(std::size_t threads) {
@@ -143,8 +143,9 @@ Result<std::unique_ptr<HttpServer>> HttpServer::start(const Options& options, An
     state->port = -1;
   }
   if (state->port < 0) {
-    return fail(ErrorCode::unavailable,
-                fmt::format("cannot listen on {}: in use, or not an address of this host", options.listen));
+    return fail(
+        ErrorCode::unavailable,
+        fmt::format("cannot listen on {}: in use, or not an address of this host", options.listen));
   }
   state->thread = std::thread([raw = &server] { raw->listen_after_bind(); });
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));

@@ -1,5 +1,6 @@
 // HTTP/1.1 for the API: a small pool of threads, every request bounded (each header line and
-// the address 8 kB, body 64 kB, one connection per thread plus a short queue, 5 s to be read). What is asked is answered by Api.
+// the address 8 kB, body 64 kB, one connection per thread plus a short queue, 5 s to be read). What
+// is asked is answered by Api.
 #pragma once
 
 #include <functional>
@@ -19,7 +20,8 @@ class HttpServer {
   };
   using Answer = std::function<ApiResponse(const ApiRequest&)>;
 
-  [[nodiscard]] static Result<std::unique_ptr<HttpServer>> start(const Options& options, Answer answer);
+  [[nodiscard]] static Result<std::unique_ptr<HttpServer>> start(const Options& options,
+                                                                 Answer answer);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

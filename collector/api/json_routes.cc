@@ -16,20 +16,27 @@ namespace {
 
 std::string_view link_state_text(const optimizer::LinkBelief& belief) {
   switch (belief.state) {
-    case LinkState::dead: return "dead";
-    case LinkState::suspect: return "suspect";
+    case LinkState::dead:
+      return "dead";
+    case LinkState::suspect:
+      return "suspect";
     case LinkState::alive:
-    case LinkState::unspecified: break;
+    case LinkState::unspecified:
+      break;
   }
   return belief.measured && !belief.stale ? "alive" : "unmeasured";
 }
 
 std::string_view timestamps_text(TimestampMethod method) {
   switch (method) {
-    case TimestampMethod::unspecified: return "";
-    case TimestampMethod::hardware: return "hardware";
-    case TimestampMethod::kernel: return "kernel";
-    case TimestampMethod::user: return "user";
+    case TimestampMethod::unspecified:
+      return "";
+    case TimestampMethod::hardware:
+      return "hardware";
+    case TimestampMethod::kernel:
+      return "kernel";
+    case TimestampMethod::user:
+      return "user";
   }
   return "";
 }
@@ -47,8 +54,8 @@ Json seen_json(const LinkHistory& history) {
           {"local_send_error", history.local_send_error}};
 }
 
-Json link_json(const CollectorView& view, const PacedLink& paced, const optimizer::LinkBelief& belief,
-               const LinkHistory& history) {
+Json link_json(const CollectorView& view, const PacedLink& paced,
+               const optimizer::LinkBelief& belief, const LinkHistory& history) {
   const LinkId link = paced.planned.link;
   Json out = {{"link", link_text(link, view.agents)},
               {"from", node_name(view, link.from.node)},
@@ -59,7 +66,8 @@ Json link_json(const CollectorView& view, const PacedLink& paced, const optimize
               {"state_since_at", time_text(history.state_since)},
               {"state_reason", history.state_reason},
               {"measured", belief.measured && !belief.stale},
-              {"age_ms", belief.last_heard.ns == 0 ? Json(nullptr) : Json(ms(view.now_mono - belief.last_heard))},
+              {"age_ms", belief.last_heard.ns == 0 ? Json(nullptr)
+                                                   : Json(ms(view.now_mono - belief.last_heard))},
               {"probe_interval_ms", ms(paced.planned.interval)},
               {"planned_fast", is_fast(paced.pace)},
               {"planned_reason", to_string(paced.pace)}};
@@ -75,8 +83,9 @@ Json link_json(const CollectorView& view, const PacedLink& paced, const optimize
     out["loss_ratio_upper"] = cost.loss_upper;
     out["cost_ms"] = belief.usable() ? Json(cost.total.value) : Json(nullptr);
   } else {
-    for (const char* key : {"rtt_ms_min", "rtt_ms_p50", "rtt_ms_p90", "delay_ms", "delay_from_clocks",
-                            "jitter_ms", "loss_ratio", "loss_ratio_upper", "cost_ms"}) {
+    for (const char* key :
+         {"rtt_ms_min", "rtt_ms_p50", "rtt_ms_p90", "delay_ms", "delay_from_clocks", "jitter_ms",
+          "loss_ratio", "loss_ratio_upper", "cost_ms"}) {
       out[key] = nullptr;
     }
   }
@@ -102,7 +111,8 @@ Json candidate_json(const CollectorView& view, NodeId self, const CandidatePath&
           {"loop_free", candidate.loop_free}};
 }
 
-Json table_json(const CollectorView& view, const PublishedTable& published, std::optional<NodeId> to) {
+Json table_json(const CollectorView& view, const PublishedTable& published,
+                std::optional<NodeId> to) {
   const RouteTable& table = *published.table;
   const auto agent = view.agents.find(table.node);
   const bool loaded = agent != view.agents.end() && agent->second.table.loaded == table.version;
@@ -179,9 +189,12 @@ Json sample_json(const CollectorView& view, const ReportRow& row, const LinkSamp
 
 std::string_view level_text(EventLevel level) {
   switch (level) {
-    case EventLevel::info: return "info";
-    case EventLevel::warn: return "warn";
-    case EventLevel::error: return "error";
+    case EventLevel::info:
+      return "info";
+    case EventLevel::warn:
+      return "warn";
+    case EventLevel::error:
+      return "error";
   }
   return "";
 }
@@ -195,9 +208,11 @@ Json links_json(const CollectorView& view, std::optional<NodeId> from, std::opti
     for (const PacedLink& paced : plan.links) {
       const LinkId link = paced.planned.link;
       if (to && link.to.node != *to) continue;
-      const auto found = std::lower_bound(
-          view.beliefs.begin(), view.beliefs.end(), link,
-          [](const optimizer::LinkBelief& belief, const LinkId& wanted) { return belief.link < wanted; });
+      const auto found =
+          std::lower_bound(view.beliefs.begin(), view.beliefs.end(), link,
+                           [](const optimizer::LinkBelief& belief, const LinkId& wanted) {
+                             return belief.link < wanted;
+                           });
       const bool believed = found != view.beliefs.end() && found->link == link;
       const auto history = view.histories.find(link);
       links.push_back(link_json(view, paced, believed ? *found : optimizer::LinkBelief{},
@@ -261,11 +276,13 @@ Json events_json(const EventLog::Page& page) {
                       {"link", event.link},
                       {"detail", event.detail}});
   }
-  return {{"last_id", page.last_id}, {"first_kept_id", page.first_kept_id}, {"events", std::move(events)}};
+  return {{"last_id", page.last_id},
+          {"first_kept_id", page.first_kept_id},
+          {"events", std::move(events)}};
 }
 
-Json samples_json(const CollectorView& view, const std::vector<ReportRow>& rows, std::uint64_t after,
-                  bool more, const std::string& link) {
+Json samples_json(const CollectorView& view, const std::vector<ReportRow>& rows,
+                  std::uint64_t after, bool more, const std::string& link) {
   Json samples = Json::array();
   std::uint64_t last = after;
   for (const ReportRow& row : rows) {
@@ -310,8 +327,8 @@ Json probe_json(const CollectorView& view, const LinkSample& sample, Duration el
           {"backward_ms_min", one_way(sample.backward_delay)},
           {"clock_error_ms",
            sample.forward_delay.count > 0 ? Json(ms(sample.forward_delay.error)) : Json(nullptr)},
-          {"loss_ratio", sample.sent == 0 ? Json(nullptr)
-                                          : Json(static_cast<double>(lost) / sample.sent)},
+          {"loss_ratio",
+           sample.sent == 0 ? Json(nullptr) : Json(static_cast<double>(lost) / sample.sent)},
           {"timestamps", timestamps_text(sample.timestamps)},
           {"elapsed_ms", ms(elapsed)}};
 }

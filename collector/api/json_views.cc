@@ -18,34 +18,46 @@ constexpr double kProbeOctets = 140.0;
 
 std::string_view role_text(NodeRole role) {
   switch (role) {
-    case NodeRole::unspecified: return "";
-    case NodeRole::ingest: return "ingest";
-    case NodeRole::relay: return "relay";
-    case NodeRole::edge: return "edge";
-    case NodeRole::test_host: return "test_host";
+    case NodeRole::unspecified:
+      return "";
+    case NodeRole::ingest:
+      return "ingest";
+    case NodeRole::relay:
+      return "relay";
+    case NodeRole::edge:
+      return "edge";
+    case NodeRole::test_host:
+      return "test_host";
   }
   return "";
 }
 
 std::string_view state_text(const AgentRecord& agent) {
-  if (agent.state == AgentState::never_seen && agent.last_heard_at.ns == 0 && !agent.dead) return "never_seen";
+  if (agent.state == AgentState::never_seen && agent.last_heard_at.ns == 0 && !agent.dead)
+    return "never_seen";
   if (agent.dead) return "dead";
   switch (agent.state) {
-    case AgentState::never_seen: return "never_seen";
-    case AgentState::connected: return "connected";
-    case AgentState::silent: return "silent";
+    case AgentState::never_seen:
+      return "never_seen";
+    case AgentState::connected:
+      return "connected";
+    case AgentState::silent:
+      return "silent";
   }
   return "";
 }
 
 std::string state_reason(const AgentRecord& agent) {
   if (agent.dead) return agent.dead_reason;
-  if (agent.state == AgentState::silent) return "nothing heard since " + time_text(agent.last_heard_at);
-  if (agent.state == AgentState::never_seen) return "enrolled, has not connected since the collector started";
+  if (agent.state == AgentState::silent)
+    return "nothing heard since " + time_text(agent.last_heard_at);
+  if (agent.state == AgentState::never_seen)
+    return "enrolled, has not connected since the collector started";
   return "";
 }
 
-// Nodes that have a table published and do not use it; `overdue_only`: for longer than they may need.
+// Nodes that have a table published and do not use it; `overdue_only`: for longer than they may
+// need.
 std::vector<std::string> behind(const CollectorView& view, Duration patience) {
   std::vector<std::string> names;
   for (const auto& [node, published] : view.tables) {
@@ -75,7 +87,8 @@ TableAges table_ages(const CollectorView& view) {
     ++ages.loaded;
     ages.age_max = std::max(ages.age_max, view.now - table.created);
     if (table.stages.probe_sent.ns > 0) {
-      ages.measurement_age_max = std::max(ages.measurement_age_max, view.now - table.stages.probe_sent);
+      ages.measurement_age_max =
+          std::max(ages.measurement_age_max, view.now - table.stages.probe_sent);
     }
   }
   return ages;
@@ -104,7 +117,10 @@ Json links_summary(const CollectorView& view) {
     if (belief.measured && !belief.stale) ++measured;
     if (belief.state == LinkState::dead) ++dead;
   }
-  return {{"allowed", allowed}, {"measured", measured}, {"fast", fast}, {"slow", allowed - fast},
+  return {{"allowed", allowed},
+          {"measured", measured},
+          {"fast", fast},
+          {"slow", allowed - fast},
           {"dead", dead}};
 }
 
@@ -124,7 +140,8 @@ Json ports_json(const Node& node) {
 
 Json agent_table_json(const CollectorView& view, const AgentRecord& agent) {
   const auto published = view.tables.find(agent.id);
-  const RouteTable* table = published == view.tables.end() ? nullptr : published->second.table.get();
+  const RouteTable* table =
+      published == view.tables.end() ? nullptr : published->second.table.get();
   const bool up_to_date = table != nullptr && agent.table.loaded == table->version;
   Json measurement_age = nullptr;
   if (up_to_date) measurement_age = age_ms(view.now, table->stages.probe_sent);
@@ -193,7 +210,8 @@ std::string node_name(const CollectorView& view, NodeId node) {
 std::vector<std::string> own_complaints(const CollectorView& view) {
   std::vector<std::string> reasons;
   if (!view.store.ok) {
-    reasons.push_back(fmt::format("store: {}, since {}", view.store.reason, time_text(view.store.since)));
+    reasons.push_back(
+        fmt::format("store: {}, since {}", view.store.reason, time_text(view.store.since)));
   }
   return reasons;
 }
@@ -207,7 +225,8 @@ std::vector<std::string> complaints(const CollectorView& view) {
       reasons.push_back(fmt::format("{} is {}: {}", agent.name, state, state_reason(agent)));
     }
     if (!agent.table.refused_reason.empty()) {
-      reasons.push_back(fmt::format("{} refused its table: {}", agent.name, agent.table.refused_reason));
+      reasons.push_back(
+          fmt::format("{} refused its table: {}", agent.name, agent.table.refused_reason));
     }
   }
   for (const std::string& name : behind(view, kLoadPatience)) {
@@ -259,14 +278,15 @@ Json status_json(const CollectorView& view) {
                    {"dead", names_in_state(view, "dead")},
                    {"never_seen", names_in_state(view, "never_seen")}};
   out["links"] = links_summary(view);
-  out["tables"] = {{"published", view.tables.size()},
-                   {"loaded", ages.loaded},
-                   {"behind", behind(view, Duration{})},
-                   {"newest_version", newest_version},
-                   {"newest_published_at", time_text(ages.newest)},
-                   {"age_ms_max", ages.loaded == 0 ? Json(nullptr) : Json(ms(ages.age_max))},
-                   {"measurement_age_ms_max",
-                    ages.measurement_age_max.count() == 0 ? Json(nullptr) : Json(ms(ages.measurement_age_max))}};
+  out["tables"] = {
+      {"published", view.tables.size()},
+      {"loaded", ages.loaded},
+      {"behind", behind(view, Duration{})},
+      {"newest_version", newest_version},
+      {"newest_published_at", time_text(ages.newest)},
+      {"age_ms_max", ages.loaded == 0 ? Json(nullptr) : Json(ms(ages.age_max))},
+      {"measurement_age_ms_max",
+       ages.measurement_age_max.count() == 0 ? Json(nullptr) : Json(ms(ages.measurement_age_max))}};
   out["plan"] = {{"phase", view.following ? "following_tables" : "first_table"},
                  {"probes_per_second", load.probes_per_second},
                  {"kbit_per_second", load.kbit_per_second}};
@@ -276,7 +296,8 @@ Json status_json(const CollectorView& view) {
                   {"last_trigger", view.solve.last_trigger},
                   {"last_refusal", view.solve.last_refusal}};
   std::uint64_t active = 0;
-  for (const optimizer::LinkBelief& belief : view.beliefs) active += belief.state != LinkState::alive ? 1 : 0;
+  for (const optimizer::LinkBelief& belief : view.beliefs)
+    active += belief.state != LinkState::alive ? 1 : 0;
   out["alarms"] = {{"active", active}, {"received", view.ingest.alarms}};
   out["store"] = {{"ok", view.store.ok},
                   {"reason", view.store.reason},

@@ -30,7 +30,8 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json plan_json(const CollectorView& view);
 [[nodiscard]] Json samples_json(const CollectorView& view, const std::vector<ReportRow>& rows,
                                 std::uint64_t after, bool more, const std::string& link);
-[[nodiscard]] Json probe_json(const CollectorView& view, const LinkSample& sample, Duration elapsed);
+[[nodiscard]] Json probe_json(const CollectorView& view, const LinkSample& sample,
+                              Duration elapsed);
 
 // Rates of what one node sends and answers, from its plan.
 struct ProbeLoad {

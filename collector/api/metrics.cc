@@ -13,7 +13,8 @@ double seconds(Duration duration) { return static_cast<double>(duration.count())
 
 double count(std::uint64_t value) { return static_cast<double>(value); }
 
-void one_counter(MetricsPage& page, std::string_view name, std::string_view help, std::uint64_t value) {
+void one_counter(MetricsPage& page, std::string_view name, std::string_view help,
+                 std::uint64_t value) {
   page.counter(name, help);
   page.sample(count(value));
 }
@@ -26,9 +27,10 @@ void one_gauge(MetricsPage& page, std::string_view name, std::string_view help, 
 void write_fleet(MetricsPage& page, const CollectorView& view) {
   page.gauge("linkpilot_collector_build_info", "Always 1; the labels say which program this is.");
   page.sample(1, {{"version", LINKPILOT_VERSION}});
-  one_gauge(page, "linkpilot_collector_epoch", "Grows with every start of the collector.", count(view.epoch));
-  one_gauge(page, "linkpilot_collector_start_time_seconds", "When the collector started, unix time.",
-            static_cast<double>(view.started.ns) * 1e-9);
+  one_gauge(page, "linkpilot_collector_epoch", "Grows with every start of the collector.",
+            count(view.epoch));
+  one_gauge(page, "linkpilot_collector_start_time_seconds",
+            "When the collector started, unix time.", static_cast<double>(view.started.ns) * 1e-9);
   one_gauge(page, "linkpilot_collector_healthy", "1 if /v1/status says healthy.",
             complaints(view).empty() ? 1 : 0);
   one_gauge(page, "linkpilot_collector_agents_enrolled", "Keys in the enrolled directory.",
@@ -41,13 +43,16 @@ void write_fleet(MetricsPage& page, const CollectorView& view) {
   for (const auto& [id, agent] : view.agents) {
     if (agent.enrolled) page.sample(agent.dead ? 1 : 0, {{"node", agent.name}});
   }
-  page.gauge("linkpilot_collector_table_age_seconds", "Age of the table a node uses, if it is the newest.");
+  page.gauge("linkpilot_collector_table_age_seconds",
+             "Age of the table a node uses, if it is the newest.");
   for (const auto& [node, published] : view.tables) {
     const auto agent = view.agents.find(node);
-    if (agent == view.agents.end() || agent->second.table.loaded != published.table->version) continue;
+    if (agent == view.agents.end() || agent->second.table.loaded != published.table->version)
+      continue;
     page.sample(seconds(view.now - published.table->created), {{"node", agent->second.name}});
   }
-  page.gauge("linkpilot_collector_table_up_to_date", "1 if the node uses the newest table made for it.");
+  page.gauge("linkpilot_collector_table_up_to_date",
+             "1 if the node uses the newest table made for it.");
   for (const auto& [node, published] : view.tables) {
     const auto agent = view.agents.find(node);
     if (agent == view.agents.end()) continue;
@@ -58,22 +63,23 @@ void write_fleet(MetricsPage& page, const CollectorView& view) {
 
 void write_ingest(MetricsPage& page, const CollectorView& view) {
   const IngestCounters& in = view.ingest;
-  one_counter(page, "linkpilot_collector_messages_total", "Messages from enrolled or once enrolled keys.",
-              in.messages);
+  one_counter(page, "linkpilot_collector_messages_total",
+              "Messages from enrolled or once enrolled keys.", in.messages);
   page.counter("linkpilot_collector_messages_refused_total", "Messages not acted on, by reason.");
   page.sample(count(in.undecodable), {{"reason", "undecodable"}});
   page.sample(count(in.not_enrolled), {{"reason", "not_enrolled"}});
   page.sample(count(in.before_hello), {{"reason", "before_hello"}});
   page.sample(count(in.duplicate_agents), {{"reason", "duplicate_agent"}});
   page.sample(count(view.sockets.refused_malformed), {{"reason", "malformed"}});
-  one_counter(page, "linkpilot_collector_handshakes_refused_total", "Connections with keys that are not enrolled.",
-              view.sockets.refused_keys);
+  one_counter(page, "linkpilot_collector_handshakes_refused_total",
+              "Connections with keys that are not enrolled.", view.sockets.refused_keys);
   page.counter("linkpilot_collector_reports_total", "Reports received, by what became of them.");
   page.sample(count(in.reports), {{"fate", "taken"}});
   page.sample(count(in.reports_duplicate), {{"fate", "duplicate"}});
   page.sample(count(in.reports_refused), {{"fate", "refused"}});
   page.sample(count(in.reports_no_room), {{"fate", "no_room"}});
-  page.counter("linkpilot_collector_samples_total", "Link samples received, by what became of them.");
+  page.counter("linkpilot_collector_samples_total",
+               "Link samples received, by what became of them.");
   page.sample(count(in.samples_folded), {{"fate", "folded"}});
   page.sample(count(in.samples_kept), {{"fate", "kept"}});
   page.sample(count(in.samples_refused), {{"fate", "refused"}});
@@ -81,38 +87,43 @@ void write_ingest(MetricsPage& page, const CollectorView& view) {
   one_counter(page, "linkpilot_collector_alarms_total", "Alarms received.", in.alarms);
   one_counter(page, "linkpilot_collector_alarms_refused_total", "Alarms that could not be true.",
               in.alarms_refused);
-  page.counter("linkpilot_collector_socket_dropped_total", "Messages to agents that were dropped, by reason.");
+  page.counter("linkpilot_collector_socket_dropped_total",
+               "Messages to agents that were dropped, by reason.");
   page.sample(count(view.sockets.dropped_queue_full), {{"reason", "queue_full"}});
   page.sample(count(view.sockets.dropped_unroutable), {{"reason", "unroutable"}});
-  one_gauge(page, "linkpilot_collector_estimates", "Links with an estimate.", count(view.estimates));
-  one_counter(page, "linkpilot_collector_estimates_refused_total", "Samples of links beyond the bound.",
-              view.estimates_refused);
+  one_gauge(page, "linkpilot_collector_estimates", "Links with an estimate.",
+            count(view.estimates));
+  one_counter(page, "linkpilot_collector_estimates_refused_total",
+              "Samples of links beyond the bound.", view.estimates_refused);
 }
 
 void write_store(MetricsPage& page, const CollectorView& view) {
   const StoreFigures& store = view.store;
   one_gauge(page, "linkpilot_collector_store_ok", "0 while commits fail.", store.ok ? 1 : 0);
-  one_counter(page, "linkpilot_collector_store_reports_total", "Reports made durable.", store.reports);
+  one_counter(page, "linkpilot_collector_store_reports_total", "Reports made durable.",
+              store.reports);
   one_counter(page, "linkpilot_collector_store_commits_total", "Transactions.", store.commits);
-  one_counter(page, "linkpilot_collector_store_failures_total", "Transactions that failed and were tried again.",
-              store.failures);
-  one_counter(page, "linkpilot_collector_store_expired_reports_total", "Reports deleted by age or size.",
-              store.expired);
-  one_gauge(page, "linkpilot_collector_store_size_bytes", "Used pages of the database.", count(store.bytes));
+  one_counter(page, "linkpilot_collector_store_failures_total",
+              "Transactions that failed and were tried again.", store.failures);
+  one_counter(page, "linkpilot_collector_store_expired_reports_total",
+              "Reports deleted by age or size.", store.expired);
+  one_gauge(page, "linkpilot_collector_store_size_bytes", "Used pages of the database.",
+            count(store.bytes));
   one_gauge(page, "linkpilot_collector_store_wal_frames", "Frames in the write-ahead log.",
             count(store.wal_frames));
   one_gauge(page, "linkpilot_collector_store_queue_reports", "Reports waiting for their commit.",
             count(store.queue_reports));
-  one_gauge(page, "linkpilot_collector_store_queue_bytes", "Octets of these reports.", count(store.queue_bytes));
-  one_counter(page, "linkpilot_collector_store_queue_refused_total", "Reports without room in the queue.",
-              store.refused);
-  one_counter(page, "linkpilot_collector_store_notes_dropped_total", "Events and tables without room in the queue.",
-              store.dropped_notes);
-  page.gauge("linkpilot_collector_store_commit_seconds", "Time of the last few hundred commits, by quantile.");
-  for (const auto& [text, q] : {std::pair{"0.5", 0.5}, std::pair{"0.99", 0.99}}) {
-    const std::optional<Duration> value = store.commit_time.quantile(q);
-    if (value) page.sample(seconds(*value), {{"quantile", text}});
-  }
+  one_gauge(page, "linkpilot_collector_store_queue_bytes", "Octets of these reports.",
+            count(store.queue_bytes));
+  one_counter(page, "linkpilot_collector_store_queue_refused_total",
+              "Reports without room in the queue.", store.refused);
+  one_counter(page, "linkpilot_collector_store_notes_dropped_total",
+              "Events and tables without room in the queue.", store.dropped_notes);
+  one_gauge(page, "linkpilot_collector_store_commit_median_seconds",
+            "Median of the last few hundred commits.",
+            seconds(store.commit_time.quantile(0.5).value_or(Duration{})));
+  one_gauge(page, "linkpilot_collector_store_commit_worst_seconds", "99th percentile of the same.",
+            seconds(store.commit_time.quantile(0.99).value_or(Duration{})));
   one_counter(page, "linkpilot_collector_events_total", "Events ever written.", view.events);
 }
 
@@ -122,10 +133,10 @@ void write_routes(MetricsPage& page, const CollectorView& view) {
   page.sample(count(view.solve.alarm_runs), {{"trigger", "alarm"}});
   one_counter(page, "linkpilot_collector_solves_refused_total", "Outcomes the guard held back.",
               view.solve.refused);
-  one_counter(page, "linkpilot_collector_solves_replaced_total", "Solves overtaken by newer measurements.",
-              view.solve.replaced);
-  one_counter(page, "linkpilot_collector_route_moves_total", "Routes whose first candidate changed.",
-              view.solve.moves);
+  one_counter(page, "linkpilot_collector_solves_replaced_total",
+              "Solves overtaken by newer measurements.", view.solve.replaced);
+  one_counter(page, "linkpilot_collector_route_moves_total",
+              "Routes whose first candidate changed.", view.solve.moves);
   one_gauge(page, "linkpilot_collector_solve_last_seconds", "Time of the last solve.",
             seconds(view.solve.last_took));
   std::uint64_t fast = 0;
@@ -138,18 +149,21 @@ void write_routes(MetricsPage& page, const CollectorView& view) {
   page.gauge("linkpilot_collector_planned_links", "Links in all plans, by pace.");
   page.sample(count(fast), {{"pace", "fast"}});
   page.sample(count(slow), {{"pace", "slow"}});
-  one_gauge(page, "linkpilot_collector_planned_probes_per_second", "Probes all plans ask for.", probes);
+  one_gauge(page, "linkpilot_collector_planned_probes_per_second", "Probes all plans ask for.",
+            probes);
   std::uint64_t dead = 0;
   std::uint64_t measured = 0;
   for (const optimizer::LinkBelief& belief : view.beliefs) {
     if (belief.state == LinkState::dead) ++dead;
     if (belief.measured && !belief.stale) ++measured;
   }
-  one_gauge(page, "linkpilot_collector_links_measured", "Links with a current estimate.", count(measured));
+  one_gauge(page, "linkpilot_collector_links_measured", "Links with a current estimate.",
+            count(measured));
   one_gauge(page, "linkpilot_collector_links_dead", "Links believed dead.", count(dead));
   one_gauge(page, "linkpilot_collector_probe_requests_active", "Probes on demand that run now.",
             count(view.probes.active));
-  one_counter(page, "linkpilot_collector_probe_requests_total", "Probes on demand.", view.probes.requested);
+  one_counter(page, "linkpilot_collector_probe_requests_total", "Probes on demand.",
+              view.probes.requested);
 }
 
 }  // namespace

@@ -24,8 +24,9 @@ Result<LinkSample> ProbeDesk::probe(LinkId link, std::uint32_t count, Duration i
   const bool done = answered_.wait_for(lock, patience, [&] { return wait.outcome.has_value(); });
   Result<LinkSample> outcome =
       done ? *std::move(wait.outcome)
-           : Result<LinkSample>(fail(ErrorCode::timeout,
-                                     fmt::format("the agent did not answer within {}", format_duration(patience))));
+           : Result<LinkSample>(fail(
+                 ErrorCode::timeout,
+                 fmt::format("the agent did not answer within {}", format_duration(patience))));
   if (!done) ++figures_.timed_out;
   waits_.erase(id);
   return outcome;

@@ -40,8 +40,8 @@ StoreConfig read_store(ConfigReader reader) {
   StoreConfig out;
   out.path = reader.text("path", out.path);
   out.retention = reader.duration("retention", out.retention, {minutes(1), hours(24 * 365)});
-  out.size_max =
-      reader.bytes("size_max", out.size_max, {Bytes{std::uint64_t{16} << 20}, Bytes{std::uint64_t{1} << 44}});
+  out.size_max = reader.bytes("size_max", out.size_max,
+                              {Bytes{std::uint64_t{16} << 20}, Bytes{std::uint64_t{1} << 44}});
   out.commit_interval =
       reader.duration("commit_interval", out.commit_interval, {milliseconds(1), seconds(1)});
   return out;
@@ -49,8 +49,10 @@ StoreConfig read_store(ConfigReader reader) {
 
 ProbingConfig read_probing(ConfigReader reader) {
   ProbingConfig out;
-  out.fast_interval = reader.duration("fast_interval", out.fast_interval, {milliseconds(5), seconds(10)});
-  out.slow_interval = reader.duration("slow_interval", out.slow_interval, {milliseconds(5), seconds(60)});
+  out.fast_interval =
+      reader.duration("fast_interval", out.fast_interval, {milliseconds(5), seconds(10)});
+  out.slow_interval =
+      reader.duration("slow_interval", out.slow_interval, {milliseconds(5), seconds(60)});
   out.flows = static_cast<std::uint8_t>(reader.integer("flows", out.flows, {1, 16}));
   out.warm_up = reader.duration("warm_up", out.warm_up, {seconds(0), minutes(10)});
   out.plan_lifetime = reader.duration("plan_lifetime", out.plan_lifetime, {seconds(5), hours(24)});

@@ -1,5 +1,6 @@
-// What collector.toml says, as one value per part of the collector; parts compare with == on reload.
-// collector.toml in the parent folder is the manual: every key, its default and its meaning.
+// What collector.toml says, as one value per part of the collector; parts compare with == on
+// reload. collector.toml in the parent folder is the manual: every key, its default and its
+// meaning.
 //
 // Relative paths are relative to the folder of the configuration file.
 #pragma once
@@ -17,7 +18,7 @@ namespace linkpilot::collector {
 struct ListenConfig {
   std::string agents = "tcp://0.0.0.0:7100";
   std::string http = "127.0.0.1:7180";
-  int io_threads = 1;     // of ZeroMQ: decryption
+  int io_threads = 1;  // of ZeroMQ: decryption
   int http_threads = 4;
   friend bool operator==(const ListenConfig&, const ListenConfig&) = default;
 };
@@ -43,7 +44,8 @@ struct ProbingConfig {
   Duration fast_interval = std::chrono::milliseconds(50);
   Duration slow_interval = std::chrono::seconds(1);
   std::uint8_t flows = 2;
-  Duration warm_up = std::chrono::seconds(15);  // new, returned and candidate links: fast for this long
+  Duration warm_up =
+      std::chrono::seconds(15);  // new, returned and candidate links: fast for this long
   CrossIsp cross_isp = CrossIsp::penalty;
   Duration plan_lifetime = std::chrono::seconds(60);
   friend bool operator==(const ProbingConfig&, const ProbingConfig&) = default;
@@ -56,8 +58,8 @@ struct RoutingConfig {
   Duration dwell = std::chrono::seconds(10);
   Duration soft_expiry = std::chrono::minutes(5);
   Duration hard_expiry = std::chrono::hours(1);
-  double churn_max = 0.3;      // share of all routes that one unforced publication may move
-  double quorum = 0.5;         // share of enrolled agents that must be heard before tables change
+  double churn_max = 0.3;  // share of all routes that one unforced publication may move
+  double quorum = 0.5;     // share of enrolled agents that must be heard before tables change
   Duration silent_after = std::chrono::seconds(10);
   friend bool operator==(const RoutingConfig&, const RoutingConfig&) = default;
 };

@@ -16,8 +16,7 @@ namespace {
 
 constexpr auto kPulse = std::chrono::milliseconds(100);
 constexpr Duration kViewFresh = std::chrono::milliseconds(250);
-constexpr Duration kViewIdle = std::chrono::seconds(2);
-constexpr Duration kViewWantedFor = std::chrono::seconds(10);
+constexpr auto kViewPatience = std::chrono::milliseconds(500);
 // Reports this young are folded again after a restart; at most so many.
 constexpr Duration kRefoldAge = std::chrono::seconds(90);
 constexpr std::size_t kRefoldMax = 100'000;
@@ -36,8 +35,6 @@ std::vector<RegistryEntry> entries_of(const Restored& restored) {
   for (const StoredNode& node : restored.nodes) entries.push_back(node.entry);
   return entries;
 }
-
-std::int64_t steady_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
 }  // namespace
 
@@ -99,7 +96,8 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Sign
     probes_.answer(from, result);
   };
   hooks.address_of = [this](const std::string& key) { return door_.address_of(key); };
-  ingest_ = std::make_unique<Ingest>(registry_, agents_, estimates_, *store_, *events_, std::move(hooks));
+  ingest_ =
+      std::make_unique<Ingest>(registry_, agents_, estimates_, *store_, *events_, std::move(hooks));
   probes_.set_wake([this] { asio::post(loop_, [this] { dispatch_probes(clock_.now()); }); });
   restore(restored);
 }
@@ -156,7 +154,8 @@ void Collector::start() {
         });
       });
   solver_ = std::make_unique<Solver>([this](SolveOutcome outcome) {
-    asio::post(loop_, [this, outcome = std::move(outcome)]() mutable { on_outcome(std::move(outcome)); });
+    asio::post(loop_,
+               [this, outcome = std::move(outcome)]() mutable { on_outcome(std::move(outcome)); });
   });
   tell(EventLevel::info, "collector_started", "",
        fmt::format("epoch {}, listening on {}", epoch_, server_->bound_endpoint()));
@@ -179,8 +178,10 @@ void Collector::stop() {
   store_->stop();
 }
 
-void Collector::tell(EventLevel level, std::string_view name, std::string node, std::string detail) {
-  events_->add({0, clock_.now().wall, level, std::string(name), std::move(node), "", std::move(detail)});
+void Collector::tell(EventLevel level, std::string_view name, std::string node,
+                     std::string detail) {
+  events_->add(
+      {0, clock_.now().wall, level, std::string(name), std::move(node), "", std::move(detail)});
 }
 
 void Collector::on_scan(Result<DirectoryScan> scan) {
@@ -209,8 +210,8 @@ void Collector::on_scan(Result<DirectoryScan> scan) {
       to_store.push_back({change.entry, {}});
       if (change.kind == RegistryChange::Kind::rekeyed) ingest_->on_revoked(agent.id);
       tell(EventLevel::info,
-           change.kind == RegistryChange::Kind::rekeyed ? "agent_rekeyed" : "agent_enrolled", agent.name,
-           fmt::format("node number {}", agent.id.value));
+           change.kind == RegistryChange::Kind::rekeyed ? "agent_rekeyed" : "agent_enrolled",
+           agent.name, fmt::format("node number {}", agent.id.value));
     } else {
       ingest_->on_revoked(agent.id);
       ingest_->forget(agent.id);
@@ -261,8 +262,6 @@ void Collector::on_pulse() {
     tell(EventLevel::warn, "key_refused", "",
          fmt::format("key {} from {}: {}", knock.public_key, knock.address, knock.reason));
   }
-  const bool wanted = steady_ns() - view_wanted_ns_.load(std::memory_order_relaxed) < kViewWantedFor.count();
-  if (now.mono - view_made_ >= (wanted ? kViewFresh : kViewIdle)) publish_view();
 }
 
 void Collector::on_tick() {
@@ -271,13 +270,16 @@ void Collector::on_tick() {
 }
 
 std::shared_ptr<const CollectorView> Collector::view() {
-  view_wanted_ns_.store(steady_ns(), std::memory_order_relaxed);
+  std::shared_ptr<const CollectorView> newest = view_.get();
+  if (newest != nullptr && clock_.now().mono - newest->now_mono < kViewFresh) return newest;
+  std::unique_lock lock(view_mutex_);
+  if (!std::exchange(view_asked_, true)) asio::post(loop_, [this] { publish_view(); });
+  view_made_.wait_for(lock, kViewPatience, [this] { return !view_asked_; });
   return view_.get();
 }
 
 void Collector::publish_view() {
   const Now now = clock_.now();
-  view_made_ = now.mono;
   auto view = std::make_shared<CollectorView>();
   view->now = now.wall;
   view->now_mono = now.mono;
@@ -302,6 +304,11 @@ void Collector::publish_view() {
   view->enrolled = registry_.enrolled_count();
   view->events = events_->count();
   view_.publish(std::move(view));
+  {
+    const std::lock_guard lock(view_mutex_);
+    view_asked_ = false;
+  }
+  view_made_.notify_all();
 }
 
 void Collector::reconfigure(const CollectorConfig& config) {
@@ -320,7 +327,8 @@ void Collector::reconfigure(const CollectorConfig& config) {
   plans_.set_rules(plan_rules_of(config_));
   plans_dirty_ = true;
   publisher_.set_lifetimes({config_.routing.soft_expiry, config_.routing.hard_expiry});
-  store_->reconfigure(config_.store.retention, config_.store.size_max, config_.store.commit_interval);
+  store_->reconfigure(config_.store.retention, config_.store.size_max,
+                      config_.store.commit_interval);
   set_log_level(config_.log_level);
   tell(EventLevel::info, "config_reloaded", "",
        restart.empty() ? "all changes are in force" : "needs a restart to take effect:" + restart);

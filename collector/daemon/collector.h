@@ -1,15 +1,17 @@
-// The collector: everything that runs on its loop, and what joins the parts. Messages come in, reports go
-// to the store, estimates to the solve thread, tables and plans to the agents, a view of it all to HTTP.
+// The collector: everything that runs on its loop, and what joins the parts. Messages come in,
+// reports go to the store, estimates to the solve thread, tables and plans to the agents, a view of
+// it all to HTTP.
 //
-// Threads: the loop (owns every member but the insides of the parts), the store's two, the solver's, the
-// HTTP pool. They meet in bounded queues and in `view()`.
+// Threads: the loop (owns every member but the insides of the parts), the store's two, the
+// solver's, the HTTP pool. They meet in bounded queues and in `view()`.
 #pragma once
 
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
-#include <atomic>
+#include <condition_variable>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
@@ -48,7 +50,8 @@ class Collector {
   void reconfigure(const CollectorConfig& config);
   void refuse_configuration(const Error& error);
 
-  // For the HTTP threads: thread-safe. Marks the view as wanted, so that it is kept fresh.
+  // For the HTTP threads: thread-safe. At most kViewFresh old; when the loop is too busy to make a
+  // new one in time, what there is. Nobody asks, nothing is copied.
   [[nodiscard]] std::shared_ptr<const CollectorView> view();
   [[nodiscard]] const EventLog& events() const { return *events_; }
   [[nodiscard]] ProbeDesk& probes() { return probes_; }
@@ -81,6 +84,7 @@ class Collector {
   void send_tables(const std::vector<PublishedTable>& published);
   void send_table(const AgentRecord& agent);
   void explain_dropped(RouteTable& table) const;
+  void republish_reasons();
   void watch_nodes(Now now);
   void note_link_state(LinkId link);
   void note_loaded(const AgentRecord& agent);
@@ -116,21 +120,22 @@ class Collector {
   asio::steady_timer pulse_;
   asio::steady_timer tick_;
 
-  std::uint64_t nodes_ticket_ = 0;       // enrolments on their way to the disk
-  std::string scan_error_;               // as told last
+  std::uint64_t nodes_ticket_ = 0;  // enrolments on their way to the disk
+  std::string scan_error_;          // as told last
   bool plans_dirty_ = true;
   MonoTime plans_updated_;
-  bool solving_ = false;                 // the first solve of this run was allowed
-  std::vector<LinkId> changed_links_;    // since the last alarm solve was submitted
+  bool solving_ = false;               // the first solve of this run was allowed
+  std::vector<LinkId> changed_links_;  // since the last alarm solve was submitted
   bool alarm_scheduled_ = false;
-  std::set<TableVersion> awaited_;       // versions not loaded by all yet, for `table_loaded`
+  std::set<TableVersion> awaited_;  // versions not loaded by all yet, for `table_loaded`
   SolveFigures solve_;
   MonoTime refusal_told_;
   std::set<LinkId> troubled_;  // links that an alarm holds for suspect or dead
 
   Snapshot<CollectorView> view_;
-  std::atomic<std::int64_t> view_wanted_ns_{0};  // steady clock
-  MonoTime view_made_;
+  std::mutex view_mutex_;
+  std::condition_variable view_made_;
+  bool view_asked_ = false;  // guarded by view_mutex_
   bool stopped_ = false;
 };
 

@@ -26,7 +26,8 @@ std::vector<Node> Collector::planned_nodes() const {
 void Collector::update_plans(Now now) {
   const Duration renew_after = config_.probing.plan_lifetime / 3;
   std::set<NodeId> due;
-  if ((plans_dirty_ || now.mono >= plans_.next_change()) && now.mono - plans_updated_ >= kPlanDebounce) {
+  if ((plans_dirty_ || now.mono >= plans_.next_change()) &&
+      now.mono - plans_updated_ >= kPlanDebounce) {
     plans_dirty_ = false;
     plans_updated_ = now.mono;
     std::vector<const RouteTable*> tables;
@@ -82,13 +83,14 @@ void Collector::dispatch_probes(Now) {
     const auto agent = agents_.find(request.link.from.node);
     if (agent == agents_.end() || !agent->second.connection) {
       const std::string name = agent == agents_.end() ? "?" : agent->second.name;
-      probes_.refuse(request.request,
-                     {ErrorCode::unavailable, fmt::format("the agent of {} is not connected", name)});
+      probes_.refuse(request.request, {ErrorCode::unavailable,
+                                       fmt::format("the agent of {} is not connected", name)});
       continue;
     }
     if (!server_->send(agent->second.connection->connection,
                        schemas::encode(CollectorMessage(request)))) {
-      probes_.refuse(request.request, {ErrorCode::unavailable, "the agent's connection is full or gone"});
+      probes_.refuse(request.request,
+                     {ErrorCode::unavailable, "the agent's connection is full or gone"});
     }
   }
 }

@@ -13,8 +13,8 @@ namespace linkpilot::collector {
 
 namespace {
 
-// How long the first solve of a run waits for agents that have not come back yet, so that a restarted
-// collector does not publish tables that lack half of the fleet.
+// How long the first solve of a run waits for agents that have not come back yet, so that a
+// restarted collector does not publish tables that lack half of the fleet.
 constexpr Duration kAllBackPatience = std::chrono::seconds(5);
 constexpr Duration kStartPatience = std::chrono::seconds(15);
 constexpr Duration kTellRefusalAgain = std::chrono::seconds(60);
@@ -138,8 +138,9 @@ void Collector::watch_nodes(Now now) {
     agent.dead = verdict.dead;
     agent.dead_reason = verdict.reason;
     agent.dead_since = verdict.dead ? now.wall : UnixNanos{};
-    tell(verdict.dead ? EventLevel::warn : EventLevel::info, verdict.dead ? "node_dead" : "node_alive",
-         agent.name, verdict.dead ? verdict.reason : "it is heard and reached again");
+    tell(verdict.dead ? EventLevel::warn : EventLevel::info,
+         verdict.dead ? "node_dead" : "node_alive", agent.name,
+         verdict.dead ? verdict.reason : "it is heard and reached again");
     for (const optimizer::LinkBelief& belief : measured) {
       if (names_node(belief.link, verdict.node)) changed_links_.push_back(belief.link);
     }
@@ -148,7 +149,9 @@ void Collector::watch_nodes(Now now) {
       plans_dirty_ = true;
     }
   }
-  if (!verdicts.empty()) solve_alarm();
+  if (verdicts.empty()) return;
+  solve_alarm();
+  republish_reasons();
 }
 
 void Collector::on_outcome(SolveOutcome outcome) {
@@ -162,7 +165,8 @@ void Collector::on_outcome(SolveOutcome outcome) {
   solve_.took.add(outcome.took);
   if (!outcome.guard.publish) {
     ++solve_.refused;
-    if (solve_.last_refusal != outcome.guard.reason || now.mono - refusal_told_ > kTellRefusalAgain) {
+    if (solve_.last_refusal != outcome.guard.reason ||
+        now.mono - refusal_told_ > kTellRefusalAgain) {
       refusal_told_ = now.mono;
       tell(EventLevel::warn, "solve_refused", "", outcome.guard.reason);
     }
@@ -207,6 +211,17 @@ void Collector::explain_dropped(RouteTable& table) const {
       dropped.reason = fmt::format("node silent since {}", format_utc(agent.last_heard_at));
     }
   }
+}
+
+// Tables that left the node out before it was known why say so now.
+void Collector::republish_reasons() {
+  std::vector<RouteTable> changed;
+  for (const auto& [node, published] : publisher_.tables()) {
+    RouteTable table = *published.table;
+    explain_dropped(table);
+    if (table.dropped != published.table->dropped) changed.push_back(std::move(table));
+  }
+  if (!changed.empty()) publish_tables(std::move(changed), {});
 }
 
 void Collector::publish_tables(std::vector<RouteTable> tables, const SolveOutcome& outcome) {
@@ -258,7 +273,8 @@ void Collector::send_tables(const std::vector<PublishedTable>& published) {
 void Collector::send_table(const AgentRecord& agent) {
   const PublishedTable* published = publisher_.current(agent.id);
   if (published == nullptr || !agent.connection) return;
-  server_->send(agent.connection->connection, schemas::encode(CollectorMessage(*published->envelope)));
+  server_->send(agent.connection->connection,
+                schemas::encode(CollectorMessage(*published->envelope)));
 }
 
 // Says once for each version that everybody it was for, and can be heard, has it.
@@ -275,9 +291,10 @@ void Collector::note_loaded(const AgentRecord& last) {
       ++nodes;
     }
     if (nodes == 0) return true;  // overtaken by newer versions
-    events_->add({0, clock_.now().wall, EventLevel::info, "table_loaded", last.name, "",
-                  fmt::format("version {} is in use on {} nodes, the last after {}", version.version, nodes,
-                              format_duration(last.table.loaded_at - published_at))});
+    events_->add(
+        {0, clock_.now().wall, EventLevel::info, "table_loaded", last.name, "",
+         fmt::format("version {} is in use on {} nodes, the last after {}", version.version, nodes,
+                     format_duration(last.table.loaded_at - published_at))});
     return true;
   });
 }

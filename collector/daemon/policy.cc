@@ -7,15 +7,22 @@ namespace linkpilot::collector {
 optimizer::Policy policy_of(const CollectorConfig& config) {
   optimizer::Policy policy;
   switch (config.probing.cross_isp) {
-    case CrossIsp::never: policy.links.cross_isp = optimizer::CrossIsp::never; break;
-    case CrossIsp::penalty: policy.links.cross_isp = optimizer::CrossIsp::penalty; break;
-    case CrossIsp::free: policy.links.cross_isp = optimizer::CrossIsp::free; break;
+    case CrossIsp::never:
+      policy.links.cross_isp = optimizer::CrossIsp::never;
+      break;
+    case CrossIsp::penalty:
+      policy.links.cross_isp = optimizer::CrossIsp::penalty;
+      break;
+    case CrossIsp::free:
+      policy.links.cross_isp = optimizer::CrossIsp::free;
+      break;
   }
   policy.stability.margin_ms = config.routing.margin_ms;
   policy.stability.margin_ratio = config.routing.margin_ratio;
   policy.stability.dwell = config.routing.dwell;
   policy.guard.churn_max = config.routing.churn_max;
-  policy.guard.quorum_percent = static_cast<std::uint32_t>(std::lround(config.routing.quorum * 100.0));
+  policy.guard.quorum_percent =
+      static_cast<std::uint32_t>(std::lround(config.routing.quorum * 100.0));
   policy.valid_soft = config.routing.soft_expiry;
   policy.valid_hard = config.routing.hard_expiry;
   return policy;

@@ -15,7 +15,8 @@ constexpr std::size_t kTokenOctets = 24;
 constexpr unsigned kSecretMode = 0600;
 constexpr unsigned kPublicMode = 0644;
 
-constexpr const char* kStarter = R"(# Starter configuration of linkpilot-collector. All keys and their meaning: collector.toml as installed, or
+constexpr const char* kStarter =
+    R"(# Starter configuration of linkpilot-collector. All keys and their meaning: collector.toml as installed, or
 # `linkpilot-collector --help`. Paths are relative to this file.
 
 [listen]
@@ -60,14 +61,14 @@ Result<SetupReport> set_up(const std::string& directory) {
     report.made.push_back(path.string());
     return {};
   };
-  if (Status status = make_directories((base / "enrolled").string()); !status) return fail(status.error());
+  if (Status status = make_directories((base / "enrolled").string()); !status)
+    return fail(status.error());
   Status status = make(base / "collector.key", [](const std::string& path) {
     return save_curve_key_pair(path, make_curve_key_pair());
   });
   if (!status) return fail(status.error());
-  status = make(base / "routes.key", [](const std::string& path) {
-    return save_signing_key(path, make_signing_key());
-  });
+  status = make(base / "routes.key",
+                [](const std::string& path) { return save_signing_key(path, make_signing_key()); });
   if (!status) return fail(status.error());
   status = make(base / "token", [](const std::string& path) {
     return replace_file(path, octets_of(make_token()), kSecretMode);

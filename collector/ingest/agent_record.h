@@ -1,5 +1,5 @@
-// All the collector knows of one node and its agent, as values. The ingest loop owns the records; other
-// threads read copies.
+// All the collector knows of one node and its agent, as values. The ingest loop owns the records;
+// other threads read copies.
 #pragma once
 
 #include <cstdint>
@@ -60,19 +60,20 @@ struct AgentRecord {
   std::string public_key;
   UnixNanos enrolled_at;
   bool enrolled = false;
-  UnixNanos left_at;             // when it ceased to be enrolled; zero while it is
+  UnixNanos left_at;  // when it ceased to be enrolled; zero while it is
 
-  std::optional<Node> profile;   // from its last Hello, `id` filled in
+  std::optional<Node> profile;  // from its last Hello, `id` filled in
   std::string software;
   AgentState state = AgentState::never_seen;
   std::optional<AgentConnection> connection;
   std::uint64_t last_run_id = 0;
-  std::deque<std::uint64_t> superseded_runs;  // at most kSupersededRunsMax
+  std::deque<std::uint64_t> superseded_runs;       // at most kSupersededRunsMax
+  std::deque<std::string> superseded_connections;  // the same
   MonoTime last_heard;
-  UnixNanos last_heard_at;       // zero: never
-  Duration clock_ahead{};        // of its wall clock, from its pings; delay included
+  UnixNanos last_heard_at;  // zero: never
+  Duration clock_ahead{};   // of its wall clock, from its pings; delay included
 
-  bool dead = false;             // its node is believed to be down
+  bool dead = false;  // its node is believed to be down
   std::string dead_reason;
   UnixNanos dead_since;
 

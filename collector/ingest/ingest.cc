@@ -35,8 +35,8 @@ Ingest::Ingest(const Registry& registry, Agents& agents, optimizer::FleetEstimat
       events_(events),
       hooks_(std::move(hooks)) {}
 
-void Ingest::tell(EventLevel level, std::string_view name, const AgentRecord& agent, std::string detail,
-                  Now now) {
+void Ingest::tell(EventLevel level, std::string_view name, const AgentRecord& agent,
+                  std::string detail, Now now) {
   const std::string key = fmt::format("{} {}", name, agent.name);
   const auto told = told_.find(key);
   if (told != told_.end() && now.mono - told->second < kTellAgainAfter) return;
@@ -94,7 +94,7 @@ void Ingest::on_message(const PeerId& from, std::span<const std::uint8_t> bytes,
 bool Ingest::admit(AgentRecord& agent, const PeerId& from, Now now) {
   if (speaks_for(agent, from.connection)) return true;
   ++counters_.before_hello;
-  if (agent.connection && now.mono - agent.last_heard < kTakeOverAfter) {
+  if (is_superseded(agent, from.connection) && now.mono - agent.last_heard < kTakeOverAfter) {
     ++counters_.duplicate_agents;
     refuse(from.connection, "another agent with this key is connected");
     tell(EventLevel::warn, "duplicate_agent", agent,
@@ -127,7 +127,8 @@ void Ingest::handle(AgentRecord& agent, const PeerId& from, const Hello& hello, 
          fmt::format("an older process at {} uses the same key", address), now);
     return;
   }
-  if (!greeting.old_connection.empty()) refuse(greeting.old_connection, "a newer agent uses this key");
+  if (!greeting.old_connection.empty())
+    refuse(greeting.old_connection, "a newer agent uses this key");
   const bool returned = !agent.heard();
   if (agent.last_run_id != hello.run_id) withdraw_claims(agent, now);
   agent.last_run_id = hello.run_id;
@@ -181,7 +182,8 @@ void Ingest::handle(AgentRecord& agent, const Report& report, std::span<const st
       tell(EventLevel::warn, "message_refused", agent,
            fmt::format("report {} is too far ahead of what came before", report.id.sequence), now);
       return;
-    case ReportDedup::Verdict::fresh: break;
+    case ReportDedup::Verdict::fresh:
+      break;
   }
   if (!store_.has_room(bytes.size())) {
     ++counters_.reports_no_room;
@@ -196,12 +198,13 @@ void Ingest::handle(AgentRecord& agent, const Report& report, std::span<const st
   agent.reports.last = now.wall;
   agent.load = report.load;
   if (judgement.gap_lost > 0) {
-    events_.add({0, now.wall, EventLevel::warn, "report_gap", agent.name, "",
-                 fmt::format("{} reports before {} never came", judgement.gap_lost, report.id.sequence)});
+    events_.add(
+        {0, now.wall, EventLevel::warn, "report_gap", agent.name, "",
+         fmt::format("{} reports before {} never came", judgement.gap_lost, report.id.sequence)});
   }
   for (const AgentEvent& event : report.events) {
-    events_.add({0, event.time, EventLevel::info, "agent:" + event.name.substr(0, 64), agent.name, "",
-                 event.detail});
+    events_.add({0, event.time, EventLevel::info, "agent:" + event.name.substr(0, 64), agent.name,
+                 "", event.detail});
   }
   const bool clock_wrong = std::chrono::abs(agent.clock_ahead) > kClockTrusted;
   fold(agent, report, now, clock_wrong ? now.wall + agent.clock_ahead : now.wall);
@@ -225,8 +228,11 @@ void Ingest::fold_sample(AgentRecord& agent, const LinkSample& sample, Now recei
       tell(EventLevel::warn, "samples_refused", agent,
            fmt::format("{}: {}", link_text(sample.link, agents_), verdict.reason), received);
       return;
-    case SampleFate::keep: ++counters_.samples_kept; return;
-    case SampleFate::fold: break;
+    case SampleFate::keep:
+      ++counters_.samples_kept;
+      return;
+    case SampleFate::fold:
+      break;
   }
   // Both times by the agent's clock, so its error is not in their difference.
   const Duration age = std::max(Duration{}, agent_now - (sample.start + sample.length));
@@ -276,8 +282,8 @@ void Ingest::handle(AgentRecord& agent, Alarm alarm, Now now) {
   }
   if (!estimates_.apply(alarm, agent.id, now.mono)) return;
   note_state(agent, alarm.link,
-             fmt::format("{} by {}, last heard {}", alarm.confirmed ? "confirmed" : "suspected", agent.name,
-                         format_utc(alarm.since)),
+             fmt::format("{} by {}, last heard {}", alarm.confirmed ? "confirmed" : "suspected",
+                         agent.name, format_utc(alarm.since)),
              now);
 }
 
@@ -359,7 +365,8 @@ void Ingest::on_commit(const Commit& commit) {
     std::uint64_t& high = news[{durable.node, durable.mark.epoch}];
     high = std::max(high, durable.mark.high);
   }
-  if (durable_.size() > kDurableEpochsMax) durable_.clear();  // only costs repeated acknowledgements
+  if (durable_.size() > kDurableEpochsMax)
+    durable_.clear();  // only costs repeated acknowledgements
   for (const auto& [key, high] : news) {
     std::uint64_t& acked = durable_[key];
     acked = std::max(acked, high);

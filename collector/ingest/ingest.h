@@ -1,10 +1,10 @@
-// The ingest loop's core: what every message of an agent leads to. Sans I/O: messages come in with the
-// key that CURVE proved, answers leave through `send`, and what others must know leaves through the
-// hooks. Who is enrolled is the registry's business, what is durable the store's.
+// The ingest loop's core: what every message of an agent leads to. Sans I/O: messages come in with
+// the key that CURVE proved, answers leave through `send`, and what others must know leaves through
+// the hooks. Who is enrolled is the registry's business, what is durable the store's.
 //
-// Life of a report: judged (dedup, then plausibility), handed to the store, folded into the estimates;
-// acknowledged when the store says it is durable. A report the store has no room for is as if it had
-// never come: not folded, not counted, sent again by the agent.
+// Life of a report: judged (dedup, then plausibility), handed to the store, folded into the
+// estimates; acknowledged when the store says it is durable. A report the store has no room for is
+// as if it had never come: not folded, not counted, sent again by the agent.
 #pragma once
 
 #include <cstdint>
@@ -31,13 +31,13 @@ struct IngestCounters {
   std::uint64_t messages = 0;
   std::uint64_t undecodable = 0;
   std::uint64_t not_enrolled = 0;
-  std::uint64_t before_hello = 0;      // from a connection that does not speak for its node
+  std::uint64_t before_hello = 0;  // from a connection that does not speak for its node
   std::uint64_t reports = 0;
   std::uint64_t reports_duplicate = 0;
-  std::uint64_t reports_refused = 0;   // too far ahead, or without a sequence
-  std::uint64_t reports_no_room = 0;   // the store's queue was full
+  std::uint64_t reports_refused = 0;  // too far ahead, or without a sequence
+  std::uint64_t reports_no_room = 0;  // the store's queue was full
   std::uint64_t samples_folded = 0;
-  std::uint64_t samples_kept = 0;      // too old to teach anything
+  std::uint64_t samples_kept = 0;  // too old to teach anything
   std::uint64_t samples_refused = 0;
   std::uint64_t alarms = 0;
   std::uint64_t alarms_refused = 0;
@@ -59,8 +59,8 @@ struct IngestHooks {
 
 class Ingest {
  public:
-  Ingest(const Registry& registry, Agents& agents, optimizer::FleetEstimates& estimates, Store& store,
-         EventLog& events, IngestHooks hooks);
+  Ingest(const Registry& registry, Agents& agents, optimizer::FleetEstimates& estimates,
+         Store& store, EventLog& events, IngestHooks hooks);
 
   void on_message(const PeerId& from, std::span<const std::uint8_t> bytes, Now now);
   // The store's word: acknowledges.
@@ -83,7 +83,8 @@ class Ingest {
 
  private:
   void handle(AgentRecord& agent, const PeerId& from, const Hello& hello, Now now);
-  void handle(AgentRecord& agent, const Report& report, std::span<const std::uint8_t> bytes, Now now);
+  void handle(AgentRecord& agent, const Report& report, std::span<const std::uint8_t> bytes,
+              Now now);
   void handle(AgentRecord& agent, Alarm alarm, Now now);
   void handle(AgentRecord& agent, const TableAck& ack, Now now);
   void handle(AgentRecord& agent, const PlanAck& ack);
@@ -107,7 +108,8 @@ class Ingest {
   EventLog& events_;
   IngestHooks hooks_;
   std::map<NodeId, ReportDedup> dedup_;
-  std::map<std::pair<NodeId, std::uint64_t>, std::uint64_t> durable_;  // (node, epoch) -> acknowledged
+  std::map<std::pair<NodeId, std::uint64_t>, std::uint64_t>
+      durable_;  // (node, epoch) -> acknowledged
   // Links that an agent called suspect or dead, and when: withdrawn by its own later samples if the
   // good news got lost. At most kPlanLinksMax each.
   std::map<NodeId, std::unordered_map<LinkId, UnixNanos>> claims_;

@@ -1,5 +1,5 @@
-// Per link: sums of all its samples since this run began, and since when it is in its state. Counts only;
-// what is believed of the link is the optimizer's business.
+// Per link: sums of all its samples since this run began, and since when it is in its state. Counts
+// only; what is believed of the link is the optimizer's business.
 #pragma once
 
 #include <algorithm>

@@ -1,9 +1,10 @@
 // Whether a node is up, from what its peers and the collector itself hear of it. Pure.
 //
-// A node is believed dead when (a) it has said nothing to the collector for kQuietAfter and every peer
-// that probes it fast, and is itself heard, calls all its links to it dead; or (b) all peers that are
-// heard, at least two, do so - whatever it says itself. It stays dead until it is heard again and one
-// peer reaches it. The collector's silence alone kills nobody: it may be the collector that is cut off.
+// A node is believed dead when (a) it has said nothing to the collector for kQuietAfter and every
+// peer that probes it fast, and is itself heard, calls all its links to it dead; or (b) all peers
+// that are heard, at least two, do so - whatever it says itself. It stays dead until it is heard
+// again and one peer reaches it. The collector's silence alone kills nobody: it may be the
+// collector that is cut off.
 #pragma once
 
 #include <functional>
@@ -25,9 +26,10 @@ struct NodeVerdict {
   std::string reason;  // when dead
 };
 
-// Verdicts that differ from what `agents` say now. `is_fast`: whether the plan probes the link fast.
-[[nodiscard]] std::vector<NodeVerdict> judge_nodes(const Agents& agents,
-                                                   const std::vector<optimizer::LinkBelief>& beliefs,
-                                                   const std::function<bool(LinkId)>& is_fast, Now now);
+// Verdicts that differ from what `agents` say now. `is_fast`: whether the plan probes the link
+// fast.
+[[nodiscard]] std::vector<NodeVerdict> judge_nodes(
+    const Agents& agents, const std::vector<optimizer::LinkBelief>& beliefs,
+    const std::function<bool(LinkId)>& is_fast, Now now);
 
 }  // namespace linkpilot::collector

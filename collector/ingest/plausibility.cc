@@ -14,8 +14,8 @@ constexpr std::size_t kTextMax = 255;
 SampleVerdict refuse(std::string reason) { return {SampleFate::refuse, std::move(reason)}; }
 
 bool counts_add_up(const LinkSample& s) {
-  const std::uint64_t placed = std::uint64_t{s.answered} + s.late + s.lost_forward + s.lost_backward +
-                               s.lost_unplaced;
+  const std::uint64_t placed =
+      std::uint64_t{s.answered} + s.late + s.lost_forward + s.lost_backward + s.lost_unplaced;
   return s.sent <= kProbesMax && placed == s.sent;
 }
 
@@ -23,8 +23,8 @@ bool delays_add_up(const LinkSample& s) {
   if (s.answered == 0) return s.rtt.count() == 0;
   const std::int64_t n = s.answered;
   return s.rtt_min.count() >= 0 && s.rtt_min <= s.rtt_max && s.rtt_max <= kDelayMax &&
-         s.rtt_sum.count() / n >= s.rtt_min.count() - 1 && s.rtt_sum.count() / n <= s.rtt_max.count() + 1 &&
-         s.rtt.count() <= s.answered;
+         s.rtt_sum.count() / n >= s.rtt_min.count() - 1 &&
+         s.rtt_sum.count() / n <= s.rtt_max.count() + 1 && s.rtt.count() <= s.answered;
 }
 
 bool one_way_plausible(const OneWayDelay& delay, std::uint32_t sent) {
@@ -47,7 +47,8 @@ SampleVerdict judge_sample(const LinkSample& sample, NodeId self, UnixNanos now)
     return refuse("an interval of impossible length");
   }
   if (sample.start.ns <= 0 || sample.start - now > kFutureMax) {
-    return refuse(fmt::format("measured in the future ({} ahead)", format_duration(sample.start - now)));
+    return refuse(
+        fmt::format("measured in the future ({} ahead)", format_duration(sample.start - now)));
   }
   if (!counts_add_up(sample)) return refuse("counts that do not add up");
   if (!delays_add_up(sample)) return refuse("delays that do not add up");
@@ -62,14 +63,17 @@ SampleVerdict judge_sample(const LinkSample& sample, NodeId self, UnixNanos now)
 std::optional<std::string> refuse_alarm(const Alarm& alarm, NodeId self, UnixNanos now) {
   const bool ours = alarm.link.from.node == self || alarm.link.to.node == self;
   if (!ours || alarm.link.from.node == alarm.link.to.node) return "an alarm about other nodes";
-  if (alarm.link.from.port.value >= kPortsPerNodeMax || alarm.link.to.port.value >= kPortsPerNodeMax) {
+  if (alarm.link.from.port.value >= kPortsPerNodeMax ||
+      alarm.link.to.port.value >= kPortsPerNodeMax) {
     return "an alarm about no such port";
   }
   switch (alarm.state) {
     case LinkState::alive:
     case LinkState::suspect:
-    case LinkState::dead: break;
-    case LinkState::unspecified: return "an alarm without a state";
+    case LinkState::dead:
+      break;
+    case LinkState::unspecified:
+      return "an alarm without a state";
   }
   if (alarm.since - now > kFutureMax) return "an alarm from the future";
   return std::nullopt;
@@ -93,7 +97,8 @@ std::optional<std::string> refuse_hello(const Hello& hello, const std::string& n
     if (port.index.value != i) return fmt::format("port {} is numbered {}", i, port.index.value);
     if (port.advertised.is_unspecified()) return fmt::format("port {} advertises no address", i);
     if (port.stamp_port == 0) return fmt::format("port {} has no STAMP port", i);
-    if (port.isp.size() > kTextMax || port.bill.size() > kTextMax) return "its description is too long";
+    if (port.isp.size() > kTextMax || port.bill.size() > kTextMax)
+      return "its description is too long";
   }
   return std::nullopt;
 }

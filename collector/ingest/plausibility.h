@@ -1,5 +1,5 @@
-// Which part of what an agent says can be true. An agent speaks of its own node only, so that a stolen
-// key can lie about one node and no other; counts must add up, and times lie near now. Pure.
+// Which part of what an agent says can be true. An agent speaks of its own node only, so that a
+// stolen key can lie about one node and no other; counts must add up, and times lie near now. Pure.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,9 @@ inline constexpr Duration kFutureMax = std::chrono::seconds(30);
 inline constexpr Duration kFoldAgeMax = std::chrono::minutes(2);
 
 enum class SampleFate : std::uint8_t {
-  fold,     // current: goes into the estimates
-  keep,     // true but old: stored only
-  refuse,   // cannot be true
+  fold,    // current: goes into the estimates
+  keep,    // true but old: stored only
+  refuse,  // cannot be true
 };
 
 struct SampleVerdict {
@@ -35,7 +35,8 @@ struct SampleVerdict {
 [[nodiscard]] SampleVerdict judge_sample(const LinkSample& sample, NodeId self, UnixNanos now);
 
 // Nullopt: plausible. `self` must be one end of the alarm's link.
-[[nodiscard]] std::optional<std::string> refuse_alarm(const Alarm& alarm, NodeId self, UnixNanos now);
+[[nodiscard]] std::optional<std::string> refuse_alarm(const Alarm& alarm, NodeId self,
+                                                      UnixNanos now);
 
 // Nullopt: plausible. `name`: what the key is enrolled as.
 [[nodiscard]] std::optional<std::string> refuse_hello(const Hello& hello, const std::string& name);

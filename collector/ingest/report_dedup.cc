@@ -29,7 +29,8 @@ void ReportDedup::restore(const EpochMark& mark, const std::vector<std::uint64_t
 ReportDedup::Verdict ReportDedup::judge(ReportId id, std::uint64_t spool_dropped, MonoTime now) {
   LP_ASSERT(id.sequence > 0);
   const Epoch& epoch = open(id, spool_dropped, now);
-  if (id.sequence <= epoch.mark.high || epoch.ahead.contains(id.sequence)) return Verdict::duplicate;
+  if (id.sequence <= epoch.mark.high || epoch.ahead.contains(id.sequence))
+    return Verdict::duplicate;
   if (id.sequence != epoch.mark.high + 1 && epoch.ahead.size() >= kAheadMax) {
     return Verdict::too_far_ahead;
   }
@@ -42,9 +43,9 @@ ReportDedup::Epoch& ReportDedup::open(ReportId id, std::uint64_t spool_dropped, 
   const auto found = epochs_.find(id.epoch);
   if (found != epochs_.end()) return found->second;
   if (epochs_.size() >= kEpochsMax) {
-    epochs_.erase(std::min_element(epochs_.begin(), epochs_.end(), [](const auto& a, const auto& b) {
-      return a.second.used < b.second.used;
-    }));
+    epochs_.erase(std::min_element(
+        epochs_.begin(), epochs_.end(),
+        [](const auto& a, const auto& b) { return a.second.used < b.second.used; }));
   }
   Epoch& epoch = epochs_[id.epoch];
   epoch.mark.epoch = id.epoch;

@@ -1,10 +1,12 @@
-// Counts every report once, whatever is sent again: dedup on (agent, epoch, sequence), and what may be
-// acknowledged. Pure; one per agent.
+// Counts every report once, whatever is sent again: dedup on (agent, epoch, sequence), and what may
+// be acknowledged. Pure; one per agent.
 //
-// Sequences of an epoch count up from 1 without gaps, so the state is a high-water mark plus the few that
-// came early. A gap is closed by the missing reports; by the agent's word that it dropped them
-// (`spool_dropped` counts all that it ever dropped); or, lest the agent's window stays shut for ever, by
-// time (kGapPatience), and is then told. Bounds: kEpochsMax epochs, kAheadMax early reports of each.
+// Sequences of an epoch count up from 1 without gaps, so the state is a high-water mark plus the
+// few that came early. A gap is closed by the missing reports; by the agent's word that it dropped
+// them
+// (`spool_dropped` counts all that it ever dropped); or, lest the agent's window stays shut for
+// ever, by time (kGapPatience), and is then told. Bounds: kEpochsMax epochs, kAheadMax early
+// reports of each.
 #pragma once
 
 #include <cstdint>
@@ -35,15 +37,15 @@ class ReportDedup {
   enum class Verdict : std::uint8_t { fresh, duplicate, too_far_ahead };
   struct Judgement {
     Verdict verdict = Verdict::fresh;
-    EpochMark mark;               // after this report; `high` may be acknowledged once it is durable
-    std::uint64_t gap_lost = 0;   // sequences given up with this report without the agent's word
+    EpochMark mark;              // after this report; `high` may be acknowledged once it is durable
+    std::uint64_t gap_lost = 0;  // sequences given up with this report without the agent's word
   };
 
   // Restores what was durable: a mark, and sequences above it that are stored.
   void restore(const EpochMark& mark, const std::vector<std::uint64_t>& ahead, MonoTime now);
 
-  // Judges without taking; the first look at an epoch opens it there, so that a report which could not
-  // be taken is still waited for. `sequence` > 0.
+  // Judges without taking; the first look at an epoch opens it there, so that a report which could
+  // not be taken is still waited for. `sequence` > 0.
   [[nodiscard]] Verdict judge(ReportId id, std::uint64_t spool_dropped, MonoTime now);
   // Takes a report that `judge` called fresh.
   Judgement take(ReportId id, std::uint64_t spool_dropped, MonoTime now);

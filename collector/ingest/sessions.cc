@@ -27,10 +27,18 @@ Greeting greet(AgentRecord& agent, const Hello& hello, AgentConnection connectio
     }
     agent.superseded_runs.push_back(agent.connection->run_id);
     if (agent.superseded_runs.size() > kSupersededRunsMax) agent.superseded_runs.pop_front();
+    agent.superseded_connections.push_back(agent.connection->connection);
+    if (agent.superseded_connections.size() > kSupersededRunsMax)
+      agent.superseded_connections.pop_front();
   }
   std::erase(agent.superseded_runs, hello.run_id);
   agent.connection = std::move(connection);
   return greeting;
+}
+
+bool is_superseded(const AgentRecord& agent, const std::string& connection) {
+  const auto& old = agent.superseded_connections;
+  return std::find(old.begin(), old.end(), connection) != old.end();
 }
 
 bool speaks_for(const AgentRecord& agent, const std::string& connection) {

@@ -20,20 +20,28 @@ void want(std::unordered_map<LinkId, Pace>& wanted, LinkId link, Pace pace) {
 
 bool allowed(const Node& a, const Port& pa, const Node& b, const Port& pb,
              const optimizer::LinkPolicy& policy) {
-  return optimizer::link_allowed(a, pa, b, pb, policy) || optimizer::link_allowed(b, pb, a, pa, policy);
+  return optimizer::link_allowed(a, pa, b, pb, policy) ||
+         optimizer::link_allowed(b, pb, a, pa, policy);
 }
 
 }  // namespace
 
 std::string_view to_string(Pace pace) {
   switch (pace) {
-    case Pace::slow: return "";
-    case Pace::first_table: return "no table yet";
-    case Pace::best_first_hop: return "first hop of a best path";
-    case Pace::second_first_hop: return "first hop of a second path";
-    case Pace::best_later_hop: return "later hop of a best path";
-    case Pace::warm_up: return "new, returned or candidate link";
-    case Pace::held: return "in use until a moment ago";
+    case Pace::slow:
+      return "";
+    case Pace::first_table:
+      return "no table yet";
+    case Pace::best_first_hop:
+      return "first hop of a best path";
+    case Pace::second_first_hop:
+      return "first hop of a second path";
+    case Pace::best_later_hop:
+      return "later hop of a best path";
+    case Pace::warm_up:
+      return "new, returned or candidate link";
+    case Pace::held:
+      return "in use until a moment ago";
   }
   return "";
 }
@@ -99,8 +107,8 @@ std::set<NodeId> PlanKeeper::update(std::span<const Node> nodes,
 
   std::map<NodeId, std::vector<PacedLink>> shares;
   for (const Node& node : nodes_) shares[node.id];
-  const auto add = [&](const Node& near, const Port& near_port, const Node& far, const Port& far_port,
-                       Pace paced) {
+  const auto add = [&](const Node& near, const Port& near_port, const Node& far,
+                       const Port& far_port, Pace paced) {
     PacedLink link;
     link.planned.link = {{near.id, near_port.index}, {far.id, far_port.index}};
     link.planned.peer = {far_port.advertised, far_port.stamp_port};
@@ -115,7 +123,8 @@ std::set<NodeId> PlanKeeper::update(std::span<const Node> nodes,
       for (const Port& a : nodes_[i].ports) {
         for (const Port& b : nodes_[j].ports) {
           if (!allowed(nodes_[i], a, nodes_[j], b, rules_.links)) continue;
-          const Pace paced = pace(either_way({{nodes_[i].id, a.index}, {nodes_[j].id, b.index}}), wanted, now);
+          const Pace paced =
+              pace(either_way({{nodes_[i].id, a.index}, {nodes_[j].id, b.index}}), wanted, now);
           add(nodes_[i], a, nodes_[j], b, paced);
           add(nodes_[j], b, nodes_[i], a, paced);
         }
@@ -132,8 +141,9 @@ std::set<NodeId> PlanKeeper::update(std::span<const Node> nodes,
     });
     NodePlan& plan = plans_[node];
     // A reason that changed alone is not worth a message.
-    const bool same = std::equal(links.begin(), links.end(), plan.links.begin(), plan.links.end(),
-                                 [](const PacedLink& a, const PacedLink& b) { return a.planned == b.planned; });
+    const bool same =
+        std::equal(links.begin(), links.end(), plan.links.begin(), plan.links.end(),
+                   [](const PacedLink& a, const PacedLink& b) { return a.planned == b.planned; });
     if (!same || names_changed || plan.version == 0) changed.insert(node);
     plan.links = std::move(links);
   }

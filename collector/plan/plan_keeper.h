@@ -1,7 +1,7 @@
 // What every agent must measure: all allowed links fast until the first table exists; then the plan
-// follows the tables - links on which a published path begins (best and second) and all links of best
-// paths fast, from both ends, the others slow; new, returned and candidate links fast for a while. A link
-// that was fast stays fast for that while, too, so that plans do not flap. Pure.
+// follows the tables - links on which a published path begins (best and second) and all links of
+// best paths fast, from both ends, the others slow; new, returned and candidate links fast for a
+// while. A link that was fast stays fast for that while, too, so that plans do not flap. Pure.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +30,15 @@ struct PlanRules {
   optimizer::LinkPolicy links;
 };
 
-enum class Pace : std::uint8_t { slow, first_table, best_first_hop, second_first_hop, best_later_hop,
-                                 warm_up, held };
+enum class Pace : std::uint8_t {
+  slow,
+  first_table,
+  best_first_hop,
+  second_first_hop,
+  best_later_hop,
+  warm_up,
+  held
+};
 [[nodiscard]] std::string_view to_string(Pace pace);
 [[nodiscard]] constexpr bool is_fast(Pace pace) { return pace != Pace::slow; }
 
@@ -43,7 +50,7 @@ struct PacedLink {
 
 // One agent's share.
 struct NodePlan {
-  std::uint64_t version = 0;  // grows when links or names change, and when it is sent again
+  std::uint64_t version = 0;     // grows when links or names change, and when it is sent again
   std::vector<PacedLink> links;  // sorted by link
 };
 
@@ -52,8 +59,8 @@ class PlanKeeper {
   explicit PlanKeeper(PlanRules rules, std::uint64_t first_version);
   void set_rules(PlanRules rules) { rules_ = std::move(rules); }
 
-  // Makes the plan for `nodes` (with their numbers) under the tables in force; returns the nodes whose
-  // share changed. `following`: a table was published.
+  // Makes the plan for `nodes` (with their numbers) under the tables in force; returns the nodes
+  // whose share changed. `following`: a table was published.
   [[nodiscard]] std::set<NodeId> update(std::span<const Node> nodes,
                                         std::span<const RouteTable* const> tables, bool following,
                                         MonoTime now);

@@ -21,7 +21,8 @@ void Publisher::restore(const std::vector<SignedTable>& tables) {
   }
 }
 
-Result<std::vector<PublishedTable>> Publisher::publish(std::vector<RouteTable> tables, UnixNanos now) {
+Result<std::vector<PublishedTable>> Publisher::publish(std::vector<RouteTable> tables,
+                                                       UnixNanos now) {
   std::vector<PublishedTable> out;
   if (tables.empty()) return out;
   const TableVersion version{epoch_, version_ + 1};

@@ -1,6 +1,6 @@
-// The chain of published tables: gives each its version and predecessor, its expiry, its bytes and its
-// signature, and knows the newest of every node. Pure but for the signature. What a node has loaded is in
-// its AgentRecord.
+// The chain of published tables: gives each its version and predecessor, its expiry, its bytes and
+// its signature, and knows the newest of every node. Pure but for the signature. What a node has
+// loaded is in its AgentRecord.
 #pragma once
 
 #include <cstdint>
@@ -30,11 +30,12 @@ class Publisher {
   Publisher(SigningKey key, std::uint64_t epoch, TableLifetimes lifetimes);
   void set_lifetimes(TableLifetimes lifetimes) { lifetimes_ = lifetimes; }
 
-  // Tables of an earlier run: still in force, and what the next ones follow. Unreadable ones are left out.
+  // Tables of an earlier run: still in force, and what the next ones follow. Unreadable ones are
+  // left out.
   void restore(const std::vector<SignedTable>& tables);
 
-  // All under one new version. A table that cannot be encoded is an error of ours: told, and nothing is
-  // published.
+  // All under one new version. A table that cannot be encoded is an error of ours: told, and
+  // nothing is published.
   [[nodiscard]] Result<std::vector<PublishedTable>> publish(std::vector<RouteTable> tables,
                                                             UnixNanos now);
   // Publishes anew what comes near its soft expiry (60 % of its time), unchanged but for the times.

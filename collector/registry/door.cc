@@ -22,9 +22,9 @@ bool Door::admit(const std::string& public_key, const std::string& address, Unix
     return false;
   }
   if (refused_.size() >= kRefusedKeysMax) {
-    refused_.erase(std::min_element(refused_.begin(), refused_.end(), [](const auto& a, const auto& b) {
-      return a.second.last < b.second.last;
-    }));
+    refused_.erase(std::min_element(
+        refused_.begin(), refused_.end(),
+        [](const auto& a, const auto& b) { return a.second.last < b.second.last; }));
   }
   const RefusedKey knock{public_key, address, now, now, 1, "not enrolled"};
   refused_.emplace(public_key, knock);

@@ -1,8 +1,8 @@
-// The door: which keys may connect, and who knocked in vain. The transport asks from a thread of its
-// own (MessageServer::Allow), so everything here is thread-safe and quick.
+// The door: which keys may connect, and who knocked in vain. The transport asks from a thread of
+// its own (MessageServer::Allow), so everything here is thread-safe and quick.
 //
-// Refused keys are kept for the operator, at most kRefusedKeysMax; beyond that the one seen longest ago
-// makes room.
+// Refused keys are kept for the operator, at most kRefusedKeysMax; beyond that the one seen longest
+// ago makes room.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,8 @@ class Door {
   void keep_only(const std::function<bool(const std::string&)>& stays);
 
   // True if the key is enrolled; otherwise the knock is noted.
-  [[nodiscard]] bool admit(const std::string& public_key, const std::string& address, UnixNanos now);
+  [[nodiscard]] bool admit(const std::string& public_key, const std::string& address,
+                           UnixNanos now);
 
   // Where an enrolled key connected from last; empty: unknown.
   [[nodiscard]] std::string address_of(const std::string& public_key) const;
@@ -53,8 +54,8 @@ class Door {
  private:
   Snapshot<Keys> enrolled_;
   mutable std::mutex mutex_;
-  std::map<std::string, RefusedKey> refused_;  // guarded by mutex_
-  std::vector<RefusedKey> new_;                // guarded by mutex_
+  std::map<std::string, RefusedKey> refused_;               // guarded by mutex_
+  std::vector<RefusedKey> new_;                             // guarded by mutex_
   std::unordered_map<std::string, std::string> addresses_;  // of enrolled keys; guarded by mutex_
 };
 

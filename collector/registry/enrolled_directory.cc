@@ -28,7 +28,8 @@ Result<DirectoryScan> scan_enrolled_directory(const std::string& path) {
   std::error_code error;
   std::filesystem::directory_iterator entry(path, error);
   if (error) {
-    return fail(ErrorCode::not_found, fmt::format("enrolled directory {}: {}", path, error.message()));
+    return fail(ErrorCode::not_found,
+                fmt::format("enrolled directory {}: {}", path, error.message()));
   }
   std::size_t seen = 0;
   for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
@@ -47,7 +48,8 @@ Result<DirectoryScan> scan_enrolled_directory(const std::string& path) {
   }
   if (error) {
     // Half a listing would revoke the other half.
-    return fail(ErrorCode::unavailable, fmt::format("enrolled directory {}: {}", path, error.message()));
+    return fail(ErrorCode::unavailable,
+                fmt::format("enrolled directory {}: {}", path, error.message()));
   }
   return scan;
 }
@@ -63,9 +65,9 @@ struct EnrolledDirectory::State {
       if (fd < 0) return;  // the periodic scan remains
       notify.assign(fd);
     }
-    watch_id = inotify_add_watch(
-        notify.native_handle(), path.c_str(),
-        IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
+    watch_id =
+        inotify_add_watch(notify.native_handle(), path.c_str(),
+                          IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ONLYDIR);
     if (watch_id >= 0 && !reading) read();
   }
 

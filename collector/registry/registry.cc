@@ -27,7 +27,8 @@ std::vector<RegistryChange> Registry::apply(std::vector<KeyFile> files, UnixNano
   for (const KeyFile& file : files) {
     std::string reason;
     if (!is_valid_node_name(file.name)) {
-      reason = fmt::format("\"{}\" is not a node name: use lower-case letters, digits and '-'", file.name);
+      reason = fmt::format("\"{}\" is not a node name: use lower-case letters, digits and '-'",
+                           file.name);
     } else if (const auto held = keys.find(file.public_key); held != keys.end()) {
       reason = fmt::format("its key is already enrolled as {}", entries_.at(held->second).name);
     } else if (keys.size() >= kFleetNodesMax) {

@@ -1,8 +1,8 @@
-// Who belongs to the fleet: the enrolled keys, and the number each node has for ever. Pure: the caller
-// reads the directory (enrolled_directory.h) and keeps what `apply` assigns (store/).
+// Who belongs to the fleet: the enrolled keys, and the number each node has for ever. Pure: the
+// caller reads the directory (enrolled_directory.h) and keeps what `apply` assigns (store/).
 //
-// A node is known by its name; its number is assigned once and never reused, so an enrolment that was
-// withdrawn and comes back has its old number. A key belongs to one name only.
+// A node is known by its name; its number is assigned once and never reused, so an enrolment that
+// was withdrawn and comes back has its old number. A key belongs to one name only.
 #pragma once
 
 #include <cstdint>
@@ -47,8 +47,8 @@ class Registry {
   // `known` is what the store kept.
   explicit Registry(std::vector<RegistryEntry> known);
 
-  // Makes `files` the whole set of enrolled keys; returns what changed, for the store and the log. The
-  // same refusal is returned once, not at every scan.
+  // Makes `files` the whole set of enrolled keys; returns what changed, for the store and the log.
+  // The same refusal is returned once, not at every scan.
   [[nodiscard]] std::vector<RegistryChange> apply(std::vector<KeyFile> files, UnixNanos now);
 
   // Null unless the key is enrolled now.

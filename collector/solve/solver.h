@@ -1,6 +1,6 @@
-// The solve on a thread of its own: an immutable view in, the planner's answer out. The queue holds one
-// job: a newer one takes its place and inherits its urgency, so a busy solver is never more than one
-// solve behind the newest measurements.
+// The solve on a thread of its own: an immutable view in, the planner's answer out. The queue holds
+// one job: a newer one takes its place and inherits its urgency, so a busy solver is never more
+// than one solve behind the newest measurements.
 #pragma once
 
 #include <cstdint>

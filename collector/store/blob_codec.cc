@@ -61,8 +61,7 @@ Result<UnpackedBlob> unpack_blob(std::span<const std::uint8_t> packed, std::size
     std::memcpy(out.words.data(), body.data(), body.size());
     return out;
   }
-  const std::size_t got =
-      ZSTD_decompress(out.words.data(), out.octets, body.data(), body.size());
+  const std::size_t got = ZSTD_decompress(out.words.data(), out.octets, body.data(), body.size());
   if (ZSTD_isError(got) != 0 || got != out.octets) {
     return fail(ErrorCode::corrupt, "stored report does not unpack");
   }

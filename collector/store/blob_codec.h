@@ -1,5 +1,5 @@
-// How report bytes lie in the store: zstd level 1 halves them, at about 160 ns a link sample; what does
-// not shrink stays as it is. The first octet tells which.
+// How report bytes lie in the store: zstd level 1 halves them, at about 160 ns a link sample; what
+// does not shrink stays as it is. The first octet tells which.
 #pragma once
 
 #include <cstdint>

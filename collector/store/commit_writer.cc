@@ -24,8 +24,10 @@ Status CommitWriter::prepare() {
   };
   const Prepared statements[] = {
       {&insert_report_,
-       "INSERT OR IGNORE INTO reports(node, epoch, sequence, received_ns, bytes) VALUES(?, ?, ?, ?, ?)"},
-      {&replace_mark_, "INSERT OR REPLACE INTO marks(node, epoch, high, skipped) VALUES(?, ?, ?, ?)"},
+       "INSERT OR IGNORE INTO reports(node, epoch, sequence, received_ns, bytes) VALUES(?, ?, ?, "
+       "?, ?)"},
+      {&replace_mark_,
+       "INSERT OR REPLACE INTO marks(node, epoch, high, skipped) VALUES(?, ?, ?, ?)"},
       {&insert_event_,
        "INSERT OR REPLACE INTO events(id, time_ns, level, name, node, link, detail) "
        "VALUES(?, ?, ?, ?, ?, ?, ?)"},
@@ -33,7 +35,8 @@ Status CommitWriter::prepare() {
        "INSERT OR REPLACE INTO tables(node, epoch, version, created_ns, signer, signature, body) "
        "VALUES(?, ?, ?, ?, ?, ?, ?)"},
       {&trim_tables_,
-       "DELETE FROM tables WHERE node = ?1 AND rowid NOT IN (SELECT rowid FROM tables WHERE node = ?1 "
+       "DELETE FROM tables WHERE node = ?1 AND rowid NOT IN (SELECT rowid FROM tables WHERE node = "
+       "?1 "
        "ORDER BY epoch DESC, version DESC LIMIT ?2)"},
       {&replace_node_,
        "INSERT INTO nodes(id, name, public_key, enrolled_ns, hello) VALUES(?, ?, ?, ?, ?) "

@@ -1,5 +1,5 @@
-// Writes one batch as one transaction, and keeps the store within its bounds. Internal to store/; used by
-// the store's thread only.
+// Writes one batch as one transaction, and keeps the store within its bounds. Internal to store/;
+// used by the store's thread only.
 #pragma once
 
 #include <memory>
@@ -34,8 +34,8 @@ struct RetentionRule {
 
 class CommitWriter {
  public:
-  // Opens the database anew; also after a failure, because a connection that met an I/O error is not
-  // trusted again.
+  // Opens the database anew; also after a failure, because a connection that met an I/O error is
+  // not trusted again.
   [[nodiscard]] static Result<std::unique_ptr<CommitWriter>> open(const std::string& path);
 
   // All or nothing; durable when it returns success.

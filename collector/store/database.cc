@@ -14,15 +14,26 @@ tl::unexpected<Error> fail_sqlite(sqlite3* database, std::string_view what) {
   const char* message = database == nullptr ? "out of memory" : sqlite3_errmsg(database);
   ErrorCode kind = ErrorCode::internal;
   switch (code & 0xff) {
-    case SQLITE_FULL: kind = ErrorCode::limit_exceeded; break;
+    case SQLITE_FULL:
+      kind = ErrorCode::limit_exceeded;
+      break;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: kind = ErrorCode::corrupt; break;
-    case SQLITE_CANTOPEN: kind = ErrorCode::not_found; break;
+    case SQLITE_NOTADB:
+      kind = ErrorCode::corrupt;
+      break;
+    case SQLITE_CANTOPEN:
+      kind = ErrorCode::not_found;
+      break;
     case SQLITE_PERM:
-    case SQLITE_READONLY: kind = ErrorCode::permission; break;
+    case SQLITE_READONLY:
+      kind = ErrorCode::permission;
+      break;
     case SQLITE_BUSY:
-    case SQLITE_IOERR: kind = ErrorCode::unavailable; break;
-    default: break;
+    case SQLITE_IOERR:
+      kind = ErrorCode::unavailable;
+      break;
+    default:
+      break;
   }
   return fail(kind, fmt::format("{}: {} (SQLite code {})", what, message, code));
 }
@@ -37,7 +48,8 @@ Statement& Statement::bind(int index, std::int64_t value) {
 }
 
 Statement& Statement::bind(int index, std::string_view value) {
-  sqlite3_bind_text64(statement_.get(), index, value.data(), value.size(), SQLITE_STATIC, SQLITE_UTF8);
+  sqlite3_bind_text64(statement_.get(), index, value.data(), value.size(), SQLITE_STATIC,
+                      SQLITE_UTF8);
   return *this;
 }
 
@@ -128,8 +140,7 @@ Result<int> Database::checkpoint(Checkpoint kind) {
   int frames = 0;
   const int mode =
       kind == Checkpoint::passive ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE;
-  const int code =
-      sqlite3_wal_checkpoint_v2(database_.get(), nullptr, mode, &frames, nullptr);
+  const int code = sqlite3_wal_checkpoint_v2(database_.get(), nullptr, mode, &frames, nullptr);
   if (code != SQLITE_OK && code != SQLITE_BUSY) return fail_sqlite(database_.get(), "checkpoint");
   return frames < 0 ? 0 : frames;
 }

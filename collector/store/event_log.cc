@@ -19,9 +19,12 @@ void clean(std::string& text) {
 
 LogLevel level_of(EventLevel level) {
   switch (level) {
-    case EventLevel::info: return LogLevel::info;
-    case EventLevel::warn: return LogLevel::warn;
-    case EventLevel::error: return LogLevel::error;
+    case EventLevel::info:
+      return LogLevel::info;
+    case EventLevel::warn:
+      return LogLevel::warn;
+    case EventLevel::error:
+      return LogLevel::error;
   }
   return LogLevel::info;
 }

@@ -1,5 +1,5 @@
-// What operators may want to know, in order: kept in memory for the API (the newest kEventsHeld), in the
-// store for later, and on the log. Written by the loop's thread, read by any.
+// What operators may want to know, in order: kept in memory for the API (the newest kEventsHeld),
+// in the store for later, and on the log. Written by the loop's thread, read by any.
 #pragma once
 
 #include <cstdint>
@@ -35,8 +35,8 @@ class EventLog {
  private:
   Store& store_;
   mutable std::mutex mutex_;
-  std::deque<Event> events_;    // guarded by mutex_
-  std::uint64_t next_id_ = 1;   // guarded by mutex_
+  std::deque<Event> events_;   // guarded by mutex_
+  std::uint64_t next_id_ = 1;  // guarded by mutex_
 };
 
 }  // namespace linkpilot::collector

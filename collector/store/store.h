@@ -1,11 +1,12 @@
-// What the collector must not forget: reports (durable before they are acknowledged), dedup marks, node
-// numbers, published tables, events. One SQLite file in WAL mode; this folder is the boundary behind
-// which a larger fleet would have a log of its own.
+// What the collector must not forget: reports (durable before they are acknowledged), dedup marks,
+// node numbers, published tables, events. One SQLite file in WAL mode; this folder is the boundary
+// behind which a larger fleet would have a log of its own.
 //
-// Three parts: `open` reads what is there and counts the epoch up; one thread commits what the queue
-// holds (group commit: everything that arrives within `commit_interval` of the first); another moves the
-// log into the file, so that no commit ever waits for that. When the disk fails nothing is lost and
-// nothing acknowledged: the batch is tried again until it is down, the queue fills, and `put` says no.
+// Three parts: `open` reads what is there and counts the epoch up; one thread commits what the
+// queue holds (group commit: everything that arrives within `commit_interval` of the first);
+// another moves the log into the file, so that no commit ever waits for that. When the disk fails
+// nothing is lost and nothing acknowledged: the batch is tried again until it is down, the queue
+// fills, and `put` says no.
 //
 // `put_*` are for one thread (the loop's); `on_commit` and `on_state` come on the store's thread.
 #pragma once
@@ -30,7 +31,7 @@ struct StoredReport {
   NodeId node;
   ReportId id;
   UnixNanos received;
-  EpochMark mark;                  // the agent's, after this report
+  EpochMark mark;                   // the agent's, after this report
   std::vector<std::uint8_t> bytes;  // as received: schemas::encode(Report)
 };
 
@@ -89,19 +90,19 @@ struct Commit {
 
 struct StoreFigures {
   bool ok = true;
-  std::string reason;   // when not ok
-  UnixNanos since;      // when not ok
-  std::uint64_t reports = 0;         // committed by this run
+  std::string reason;         // when not ok
+  UnixNanos since;            // when not ok
+  std::uint64_t reports = 0;  // committed by this run
   std::uint64_t commits = 0;
   std::uint64_t failures = 0;
-  std::uint64_t bytes = 0;           // of the database file, used pages
+  std::uint64_t bytes = 0;  // of the database file, used pages
   std::uint64_t wal_frames = 0;
-  std::uint64_t expired = 0;         // reports deleted by retention or size
+  std::uint64_t expired = 0;  // reports deleted by retention or size
   std::uint64_t queue_reports = 0;
   std::uint64_t queue_bytes = 0;
-  std::uint64_t refused = 0;         // reports the queue had no room for
-  std::uint64_t dropped_notes = 0;   // events and tables the queue had no room for
-  LatencySketch commit_time;         // of the last few hundred commits
+  std::uint64_t refused = 0;        // reports the queue had no room for
+  std::uint64_t dropped_notes = 0;  // events and tables the queue had no room for
+  LatencySketch commit_time;        // of the last few hundred commits
 };
 
 // A report read back.
@@ -121,8 +122,8 @@ class Store {
   using OnState = std::function<void(Status)>;  // failing and recovered, once each
 
   // Creates the file if it is missing. `now` stamps a new epoch.
-  [[nodiscard]] static Result<std::unique_ptr<Store>> open(const StoreOptions& options, UnixNanos now,
-                                                           Restored& restored);
+  [[nodiscard]] static Result<std::unique_ptr<Store>> open(const StoreOptions& options,
+                                                           UnixNanos now, Restored& restored);
   virtual ~Store() = default;
 
   // Starts the threads.
@@ -143,10 +144,12 @@ class Store {
 };
 
 // Reads on a connection of its own: any thread, one reader each. Rows after `row`, at most `count`.
-[[nodiscard]] Result<std::vector<ReportRow>> read_reports(const std::string& path, std::uint64_t after_row,
+[[nodiscard]] Result<std::vector<ReportRow>> read_reports(const std::string& path,
+                                                          std::uint64_t after_row,
                                                           std::size_t count);
 // Calls `visit` with every report received since `since`, oldest first, at most `count`.
-[[nodiscard]] Status visit_reports_since(const std::string& path, UnixNanos since, std::size_t count,
+[[nodiscard]] Status visit_reports_since(const std::string& path, UnixNanos since,
+                                         std::size_t count,
                                          const std::function<void(const ReportRow&)>& visit);
 
 }  // namespace linkpilot::collector

@@ -9,7 +9,8 @@ namespace linkpilot::collector {
 
 namespace {
 
-constexpr std::string_view kColumns = "SELECT id, node, epoch, sequence, received_ns, bytes FROM reports";
+constexpr std::string_view kColumns =
+    "SELECT id, node, epoch, sequence, received_ns, bytes FROM reports";
 
 Result<ReportRow> row_of(const Statement& statement) {
   ReportRow row;
@@ -55,9 +56,10 @@ Status visit_reports_since(const std::string& path, UnixNanos since, std::size_t
   Result<Database> database = Database::open(path, Database::Access::read_only);
   if (!database) return fail(database.error());
   // Rows are numbered as they arrive, so the newest `count` rows hold all there is since `since`.
-  Result<Statement> statement = database->prepare(fmt::format(
-      "{} WHERE id > (SELECT coalesce(max(id), 0) FROM reports) - ? AND received_ns >= ? ORDER BY id",
-      kColumns));
+  Result<Statement> statement =
+      database->prepare(fmt::format("{} WHERE id > (SELECT coalesce(max(id), 0) FROM reports) - ? "
+                                    "AND received_ns >= ? ORDER BY id",
+                                    kColumns));
   if (!statement) return fail(statement.error());
   statement->bind(1, static_cast<std::int64_t>(count)).bind(2, since.ns);
   for (;;) {

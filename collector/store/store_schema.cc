@@ -11,18 +11,20 @@ namespace {
 
 constexpr const char* kTables = R"(
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS nodes(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, public_key TEXT NOT NULL,
-  enrolled_ns INTEGER NOT NULL, hello BLOB);
-CREATE TABLE IF NOT EXISTS marks(node INTEGER NOT NULL, epoch INTEGER NOT NULL, high INTEGER NOT NULL,
-  skipped INTEGER NOT NULL, PRIMARY KEY(node, epoch)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS reports(id INTEGER PRIMARY KEY, node INTEGER NOT NULL, epoch INTEGER NOT NULL,
-  sequence INTEGER NOT NULL, received_ns INTEGER NOT NULL, bytes BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS nodes(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+  public_key TEXT NOT NULL, enrolled_ns INTEGER NOT NULL, hello BLOB);
+CREATE TABLE IF NOT EXISTS marks(node INTEGER NOT NULL, epoch INTEGER NOT NULL,
+  high INTEGER NOT NULL, skipped INTEGER NOT NULL, PRIMARY KEY(node, epoch)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reports(id INTEGER PRIMARY KEY, node INTEGER NOT NULL,
+  epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, received_ns INTEGER NOT NULL,
+  bytes BLOB NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS reports_key ON reports(node, epoch, sequence);
-CREATE TABLE IF NOT EXISTS tables(node INTEGER NOT NULL, epoch INTEGER NOT NULL, version INTEGER NOT NULL,
-  created_ns INTEGER NOT NULL, signer BLOB NOT NULL, signature BLOB NOT NULL, body BLOB NOT NULL,
-  PRIMARY KEY(node, epoch, version));
-CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, level INTEGER NOT NULL,
-  name TEXT NOT NULL, node TEXT NOT NULL, link TEXT NOT NULL, detail TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS tables(node INTEGER NOT NULL, epoch INTEGER NOT NULL,
+  version INTEGER NOT NULL, created_ns INTEGER NOT NULL, signer BLOB NOT NULL,
+  signature BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY(node, epoch, version));
+CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL,
+  level INTEGER NOT NULL, name TEXT NOT NULL, node TEXT NOT NULL, link TEXT NOT NULL,
+  detail TEXT NOT NULL);
 )";
 
 std::vector<std::uint8_t> octets_of(std::span<const std::uint8_t> bytes) {
@@ -45,7 +47,8 @@ Status for_each(Database& database, std::string_view sql,
 }
 
 Status restore_nodes(Database& database, Restored& restored) {
-  return for_each(database, "SELECT id, name, public_key, enrolled_ns, hello FROM nodes ORDER BY id",
+  return for_each(database,
+                  "SELECT id, name, public_key, enrolled_ns, hello FROM nodes ORDER BY id",
                   [&](const Statement& row) {
                     StoredNode node;
                     node.entry.id = node_of(row.integer(0));
@@ -58,17 +61,18 @@ Status restore_nodes(Database& database, Restored& restored) {
 }
 
 Status restore_dedup(Database& database, Restored& restored) {
-  Status status = for_each(database, "SELECT node, epoch, high, skipped FROM marks",
-                           [&](const Statement& row) {
-                             RestoredDedup dedup;
-                             dedup.node = node_of(row.integer(0));
-                             dedup.mark = {as_identity(row.integer(1)), as_identity(row.integer(2)),
-                                           as_identity(row.integer(3))};
-                             restored.dedup.push_back(std::move(dedup));
-                           });
+  Status status =
+      for_each(database, "SELECT node, epoch, high, skipped FROM marks", [&](const Statement& row) {
+        RestoredDedup dedup;
+        dedup.node = node_of(row.integer(0));
+        dedup.mark = {as_identity(row.integer(1)), as_identity(row.integer(2)),
+                      as_identity(row.integer(3))};
+        restored.dedup.push_back(std::move(dedup));
+      });
   if (!status) return status;
   Result<Statement> ahead = database.prepare(
-      "SELECT sequence FROM reports WHERE node = ? AND epoch = ? AND sequence > ? ORDER BY sequence");
+      "SELECT sequence FROM reports WHERE node = ? AND epoch = ? AND sequence > ? ORDER BY "
+      "sequence");
   if (!ahead) return fail(ahead.error());
   for (RestoredDedup& dedup : restored.dedup) {
     ahead->bind(1, std::int64_t{dedup.node.value})
@@ -88,7 +92,8 @@ Status restore_dedup(Database& database, Restored& restored) {
 Status restore_tables(Database& database, Restored& restored) {
   std::map<NodeId, SignedTable> newest;
   Status status = for_each(
-      database, "SELECT node, epoch, version, signer, signature, body FROM tables ORDER BY epoch, version",
+      database,
+      "SELECT node, epoch, version, signer, signature, body FROM tables ORDER BY epoch, version",
       [&](const Statement& row) {
         SignedTable table;
         table.node = node_of(row.integer(0));
@@ -106,7 +111,8 @@ Status restore_tables(Database& database, Restored& restored) {
 Status restore_events(Database& database, Restored& restored) {
   Status status = for_each(
       database,
-      fmt::format("SELECT id, time_ns, level, name, node, link, detail FROM events ORDER BY id DESC LIMIT {}",
+      fmt::format("SELECT id, time_ns, level, name, node, link, detail FROM events ORDER BY id "
+                  "DESC LIMIT {}",
                   kEventsRestored),
       [&](const Statement& row) {
         Event event;
@@ -129,15 +135,16 @@ Status prepare_connection(Database& database) {
   // FULL: the log is on the disk before COMMIT returns; nothing less may be acknowledged.
   return database.execute(
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
-      "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 67108864");
+      "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = "
+      "67108864");
 }
 
 Status prepare_schema(Database& database) {
   Result<std::int64_t> schema = database.integer_of("PRAGMA user_version");
   if (!schema) return fail(schema.error());
   if (*schema > kStoreSchema) {
-    return fail(ErrorCode::corrupt,
-                fmt::format("its schema is version {}, this program knows {}", *schema, kStoreSchema));
+    return fail(ErrorCode::corrupt, fmt::format("its schema is version {}, this program knows {}",
+                                                *schema, kStoreSchema));
   }
   if (Status status = database.execute(kTables); !status) return status;
   return database.execute(fmt::format("PRAGMA user_version = {}", kStoreSchema));

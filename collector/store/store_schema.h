@@ -15,8 +15,8 @@ inline constexpr std::size_t kTablesKeptPerNode = 20;
 [[nodiscard]] Status prepare_connection(Database& database);
 // Creates what is missing; `corrupt` for a schema that a newer program made.
 [[nodiscard]] Status prepare_schema(Database& database);
-// Counts the epoch up, durably. It never falls behind the wall clock's seconds, so that a collector that
-// lost its store is still newer than the tables it published before.
+// Counts the epoch up, durably. It never falls behind the wall clock's seconds, so that a collector
+// that lost its store is still newer than the tables it published before.
 [[nodiscard]] Result<std::uint64_t> next_epoch(Database& database, UnixNanos now);
 [[nodiscard]] Status restore(Database& database, Restored& restored);
 

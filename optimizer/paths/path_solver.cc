@@ -1,7 +1,6 @@
 #include "optimizer/paths/path_solver.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "base/assert.h"
@@ -9,20 +8,37 @@
 namespace linkpilot::optimizer {
 namespace {
 
-// (cost, first relay + 1, second relay + 1) in one integer: its order is the order of paths.
-constexpr std::uint64_t pack(std::uint64_t cost, std::uint64_t first, std::uint64_t second) {
-  return cost << 32 | first << 16 | second;
-}
-constexpr std::uint64_t kNoPath = pack(kUnreachable, 0, 0);
-
-NodePath unpack(std::uint64_t packed) {
-  return {static_cast<PathUnits>(packed >> 32), static_cast<std::uint16_t>((packed >> 16) - 1),
-          static_cast<std::uint16_t>(packed - 1)};
-}
+static_assert(kSolverNodesMax + 1 < (std::size_t{1} << kPathRelayBits));
 
 std::uint32_t add(std::uint32_t a, std::uint32_t b) {
   return std::min<std::uint32_t>(a + b, kUnreachable);
 }
+
+const PathKernel& kernel_of(InstructionSet set) {
+  switch (set) {
+    case InstructionSet::baseline:
+      return kPathKernelBaseline;
+    case InstructionSet::avx2:
+      return kPathKernelAvx2;
+    case InstructionSet::avx512:
+      return kPathKernelAvx512;
+  }
+  return kPathKernelBaseline;
+}
+
+// Whole panels, and no stride of a multiple of 2 kB: rows would share cache sets.
+std::size_t stride_for(std::size_t nodes) {
+  const std::size_t panels = (nodes + kPathPanel - 1) / kPathPanel;
+  return (panels % 32 == 0 && panels > 0 ? panels + 1 : panels) * kPathPanel;
+}
+
+NodePath path_of(PathUnits cost, std::uint16_t first, std::uint16_t last) {
+  if (cost == kUnreachable) return {};
+  return {cost, static_cast<std::uint16_t>(first - 1), static_cast<std::uint16_t>(last - 1)};
+}
+
+// Above this share of all links a full solve is cheaper than one change after the other.
+bool many(std::size_t changes, std::size_t nodes) { return changes * 5 > nodes; }
 
 }  // namespace
 
@@ -44,125 +60,179 @@ std::string_view to_string(InstructionSet set) {
   return "?";
 }
 
-std::vector<InstructionSet> available_instruction_sets() { return {InstructionSet::baseline}; }
+std::vector<InstructionSet> available_instruction_sets() {
+  std::vector<InstructionSet> sets{InstructionSet::baseline};
+  if (__builtin_cpu_supports("avx2") != 0) sets.push_back(InstructionSet::avx2);
+  if (__builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+      __builtin_cpu_supports("avx512vl") != 0) {
+    sets.push_back(InstructionSet::avx512);
+  }
+  return sets;
+}
+
+PathArrays PathSolver::arrays() {
+  PathArrays p{};
+  p.nodes = nodes_;
+  p.stride = stride_;
+  p.weight = weight_.data();
+  p.onward = onward_.data();
+  p.tail_cost = tail_cost_.data();
+  p.tail_relay = tail_relay_.data();
+  p.tail2_cost = tail2_cost_.data();
+  p.tail2_relay = tail2_relay_.data();
+  p.best_cost = best_cost_.data();
+  p.best_first = best_first_.data();
+  p.best_last = best_last_.data();
+  p.second_cost = second_cost_.data();
+  p.second_first = second_first_.data();
+  p.second_last = second_last_.data();
+  p.onward_to = onward_to_.data();
+  p.tail_cost_to = tail_cost_to_.data();
+  p.tail_relay_to = tail_relay_to_.data();
+  p.tail2_cost_to = tail2_cost_to_.data();
+  p.tail2_relay_to = tail2_relay_to_.data();
+  p.scratch = scratch_.data();
+  return p;
+}
+
+void PathSolver::transpose(const Matrix& matrix, Matrix& out) const {
+  constexpr std::size_t kBlock = 32;
+  for (std::size_t row = 0; row < nodes_; row += kBlock) {
+    for (std::size_t column = 0; column < nodes_; column += kBlock) {
+      const std::size_t row_end = std::min(row + kBlock, nodes_);
+      const std::size_t column_end = std::min(column + kBlock, nodes_);
+      for (std::size_t r = row; r < row_end; ++r) {
+        for (std::size_t c = column; c < column_end; ++c) {
+          out[c * stride_ + r] = matrix[r * stride_ + c];
+        }
+      }
+    }
+  }
+}
 
 void PathSolver::solve(const PathProblem& problem) {
   LP_ASSERT(problem.nodes <= kSolverNodesMax);
   LP_ASSERT(problem.weight.size() == problem.nodes * problem.nodes);
-  nodes_ = stride_ = problem.nodes;
-  weight_ = problem.weight;
+  LP_ASSERT(problem.relay_cost.empty() || problem.relay_cost.size() == problem.nodes);
+  nodes_ = problem.nodes;
+  stride_ = stride_for(nodes_);
   relay_cost_ = problem.relay_cost;
   relay_cost_.resize(nodes_, 0);
-  for (std::size_t i = 0; i < nodes_; ++i) weight_[i * stride_ + i] = kUnreachable;
-  for (PathUnits& w : weight_) w = w == 0 ? kUnreachable : w;
+  const std::size_t cells = nodes_ * stride_;
+  for (Matrix* matrix : {&weight_, &onward_, &onward_to_, &tail_cost_, &tail2_cost_, &tail_cost_to_,
+                         &tail2_cost_to_, &best_cost_, &second_cost_}) {
+    matrix->assign(cells, kUnreachable);
+  }
+  for (Matrix* matrix : {&tail_relay_, &tail2_relay_, &tail_relay_to_, &tail2_relay_to_,
+                         &best_first_, &best_last_, &second_first_, &second_last_}) {
+    matrix->assign(cells, 0);
+  }
+  scratch_.assign(kPathScratchWords * (nodes_ + 1), 0);
+  third_used_.assign(nodes_ * nodes_, false);
   all_touched_ = true;
   touched_.clear();
-  solve_all();
-}
+  if (nodes_ == 0) return;
 
-void PathSolver::solve_all() {
-  const std::size_t n = nodes_;
-  // From relay r on: r's own price, then direct or over one more relay.
-  const auto onward = [&](std::size_t r, std::size_t t) {
-    return add(relay_cost_[r], weight_[r * n + t]);
-  };
-  std::vector<std::array<std::uint32_t, 3>> tails(n * n);  // (cost << 16 | relay + 1)
-  for (std::size_t r = 0; r < n; ++r) {
-    for (std::size_t t = 0; t < n; ++t) {
-      std::array<std::uint32_t, 3> top;
-      top.fill(std::uint32_t{kUnreachable} << 16);
-      if (r != t) {
-        for (std::size_t x = 0; x <= n; ++x) {
-          if (x == r + 1 || x == t + 1) continue;
-          const std::uint32_t cost =
-              x == 0 ? onward(r, t) : add(onward(r, x - 1), onward(x - 1, t));
-          if (cost == kUnreachable) continue;
-          std::uint32_t packed = cost << 16 | static_cast<std::uint32_t>(x);
-          for (std::uint32_t& place : top) {
-            if (packed < place) std::swap(packed, place);
-          }
-        }
-      }
-      tails[r * n + t] = top;
+  for (std::size_t from = 0; from < nodes_; ++from) {
+    for (std::size_t to = 0; to < nodes_; ++to) {
+      if (from != to) set_weight(from, to, problem.weight[from * nodes_ + to]);
     }
   }
-  best_.assign(n * n, kNoPath);
-  second_.assign(n * n, kNoPath);
-  for (std::size_t a = 0; a < n; ++a) {
-    for (std::size_t t = 0; t < n; ++t) {
-      if (a == t) continue;
-      const std::uint64_t direct = pack(weight_[a * n + t], 0, 0);
-      const auto search = [&](std::uint64_t start, std::uint64_t b1, std::uint64_t b2) {
-        std::uint64_t found = start;
-        for (std::size_t r = 0; r < n; ++r) {
-          if (r == a || r == t || r + 1 == b1 || r + 1 == b2) continue;
-          for (const std::uint32_t tail : tails[r * n + t]) {
-            const std::uint32_t x = tail & 0xffff;
-            if (x == a + 1 || (x != 0 && (x == b1 || x == b2))) continue;
-            const std::uint32_t cost = add(weight_[a * n + r], tail >> 16);
-            if (cost != kUnreachable) found = std::min(found, pack(cost, r + 1, x));
-            break;
-          }
-        }
-        return found;
-      };
-      const std::uint64_t best = search(direct, 0, 0);
-      best_[a * n + t] = best;
-      const std::uint64_t b1 = best >> 16 & 0xffff;
-      second_[a * n + t] =
-          best == kNoPath ? kNoPath : search(b1 == 0 ? kNoPath : direct, b1, best & 0xffff);
-    }
+  const PathKernel& kernel = kernel_of(set_);
+  const PathArrays p = arrays();
+  kernel.tails(&p, 0, nodes_);
+  for (std::size_t i = 0; i < nodes_; ++i) {
+    tail_cost_[i * stride_ + i] = tail2_cost_[i * stride_ + i] = kUnreachable;
+  }
+  kernel.bests(&p, 0, nodes_);
+  for (std::size_t i = 0; i < nodes_; ++i) best_cost_[i * stride_ + i] = kUnreachable;
+  kernel.seconds(&p, 0, nodes_);
+  // From a node to itself there is no path; the kernels find round trips.
+  for (std::size_t i = 0; i < nodes_; ++i) {
+    const std::size_t at = i * stride_ + i;
+    second_cost_[at] = kUnreachable;
+    best_first_[at] = best_last_[at] = second_first_[at] = second_last_[at] = 0;
+    tail_relay_[at] = tail2_relay_[at] = 0;
+  }
+  transpose(tail_cost_, tail_cost_to_);
+  transpose(tail_relay_, tail_relay_to_);
+  transpose(tail2_cost_, tail2_cost_to_);
+  transpose(tail2_relay_, tail2_relay_to_);
+  for (std::size_t from = 0; from < nodes_; ++from) {
+    for (std::size_t to = 0; to < nodes_; ++to) note_third(from, to);
   }
 }
 
-void PathSolver::update(std::span<const WeightChange> changes) {
-  const std::vector<std::uint64_t> best_before = best_;
-  const std::vector<std::uint64_t> second_before = second_;
-  for (const WeightChange& change : changes) {
-    LP_ASSERT(change.from < nodes_ && change.to < nodes_);
-    if (change.from == change.to) continue;
-    weight_[change.from * stride_ + change.to] = change.weight == 0 ? kUnreachable : change.weight;
+void PathSolver::note_third(std::size_t from, std::size_t to) {
+  const std::size_t at = from * stride_ + to;
+  const std::uint16_t last = second_last_[at];
+  if (last == 0) return;
+  const std::size_t first = second_first_[at] - std::size_t{1};
+  const std::size_t tail = first * stride_ + to;
+  if (tail_relay_[tail] != last && tail2_relay_[tail] != last) {
+    third_used_[first * nodes_ + last - 1] = true;
   }
-  solve_all();
-  all_touched_ = false;
-  touched_.clear();
-  for (std::uint32_t i = 0; i < best_.size(); ++i) {
-    if (best_[i] != best_before[i] || second_[i] != second_before[i]) touched_.push_back(i);
-  }
+}
+
+void PathSolver::set_weight(std::size_t from, std::size_t to, PathUnits weight) {
+  const PathUnits cost = weight == 0 ? kUnreachable : weight;
+  weight_[from * stride_ + to] = cost;
+  const auto onward = static_cast<PathUnits>(add(relay_cost_[from], cost));
+  onward_[from * stride_ + to] = onward;
+  onward_to_[to * stride_ + from] = onward;
 }
 
 NodePath PathSolver::best(std::size_t from, std::size_t to) const {
-  return unpack(best_[from * stride_ + to]);
+  const std::size_t at = from * stride_ + to;
+  return path_of(best_cost_[at], best_first_[at], best_last_[at]);
 }
 
 NodePath PathSolver::second(std::size_t from, std::size_t to) const {
-  return unpack(second_[from * stride_ + to]);
+  const std::size_t at = from * stride_ + to;
+  return path_of(second_cost_[at], second_first_[at], second_last_[at]);
 }
 
 PathUnits PathSolver::cost_of(std::size_t from, std::size_t to, NodePath path) const {
-  const auto onward = [&](std::size_t r, std::size_t t) {
-    return add(relay_cost_[r], weight_[r * stride_ + t]);
-  };
   if (from == to) return kUnreachable;
   const std::size_t x = path.first_relay;
   const std::size_t y = path.second_relay;
   if (x == kNoRelay) return weight_[from * stride_ + to];
   if (x >= nodes_ || x == from || x == to) return kUnreachable;
   const std::uint32_t first = weight_[from * stride_ + x];
-  if (y == kNoRelay) return static_cast<PathUnits>(add(first, onward(x, to)));
+  if (y == kNoRelay) return static_cast<PathUnits>(add(first, onward_[x * stride_ + to]));
   if (y >= nodes_ || y == from || y == to || y == x) return kUnreachable;
-  return static_cast<PathUnits>(add(first, add(onward(x, y), onward(y, to))));
+  return static_cast<PathUnits>(
+      add(first, add(onward_[x * stride_ + y], onward_[y * stride_ + to])));
 }
 
 PathUnits PathSolver::tail_cost(std::size_t from, std::size_t to) const {
-  if (from == to) return 0;
-  std::uint32_t cost = add(relay_cost_[from], weight_[from * stride_ + to]);
-  for (std::size_t x = 0; x < nodes_; ++x) {
-    if (x == from || x == to) continue;
-    cost = std::min(cost, add(add(relay_cost_[from], weight_[from * stride_ + x]),
-                              add(relay_cost_[x], weight_[x * stride_ + to])));
+  return from == to ? PathUnits{0} : tail_cost_[from * stride_ + to];
+}
+
+void PathSolver::update(std::span<const WeightChange> changes) {
+  if (many(changes.size(), nodes_)) {
+    PathProblem problem{nodes_, {}, relay_cost_};
+    problem.weight.reserve(nodes_ * nodes_);
+    for (std::size_t from = 0; from < nodes_; ++from) {
+      for (std::size_t to = 0; to < nodes_; ++to) problem.weight.push_back(weight(from, to));
+    }
+    for (const WeightChange& change : changes) {
+      LP_ASSERT(change.from < nodes_ && change.to < nodes_);
+      problem.weight[change.from * nodes_ + change.to] = change.weight;
+    }
+    solve(problem);
+    return;
   }
-  return static_cast<PathUnits>(cost);
+  update_each(changes);
+}
+
+void PathSolver::update_each(std::span<const WeightChange> changes) {
+  all_touched_ = false;
+  touched_.clear();
+  for (const WeightChange& change : changes) update_one(change);
+  std::ranges::sort(touched_);
+  const auto repeated = std::ranges::unique(touched_);
+  touched_.erase(repeated.begin(), repeated.end());
 }
 
 }  // namespace linkpilot::optimizer

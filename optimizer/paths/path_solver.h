@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "optimizer/paths/path_kernel.h"
+
 namespace linkpilot::optimizer {
 
 using PathUnits = std::uint16_t;  // 0.1 ms
@@ -65,6 +67,8 @@ class PathSolver {
   // Changes some weights; the outcome equals a full solve. Cheap for few changes; falls back to a
   // full solve by itself when there are many.
   void update(std::span<const WeightChange> changes);
+  // The same, always one link after the other.
+  void update_each(std::span<const WeightChange> changes);
 
   [[nodiscard]] std::size_t nodes() const { return nodes_; }
   [[nodiscard]] NodePath best(std::size_t from, std::size_t to) const;
@@ -84,16 +88,34 @@ class PathSolver {
   [[nodiscard]] bool all_touched() const { return all_touched_; }
 
  private:
-  void solve_all();
+  // A matrix of 16-bit values, nodes_ x stride_.
+  using Matrix = std::vector<std::uint16_t>;
+
+  [[nodiscard]] PathArrays arrays();
+  void update_one(const WeightChange& change);
+  void set_weight(std::size_t from, std::size_t to, PathUnits weight);
+  void find_dirty(const WeightChange& change, PathUnits before);
+  void refresh_tails(std::size_t from, std::size_t to, bool cheaper);
+  void refresh_tail(std::size_t relay, std::size_t to, std::size_t over, bool cheaper);
+  void refresh_pair(std::size_t from, std::size_t to);
+  void note_third(std::size_t from, std::size_t to);
+  void transpose(const Matrix& matrix, Matrix& out) const;
 
   InstructionSet set_ = available_instruction_sets().back();
   std::size_t nodes_ = 0;
   std::size_t stride_ = 0;
   bool all_touched_ = true;
-  std::vector<PathUnits> weight_;
   std::vector<PathUnits> relay_cost_;
-  std::vector<std::uint64_t> best_;
-  std::vector<std::uint64_t> second_;
+  // See PathArrays; [from][to], and [to][from] where the name says so.
+  Matrix weight_;
+  Matrix onward_, onward_to_;
+  Matrix tail_cost_, tail_relay_, tail2_cost_, tail2_relay_;
+  Matrix tail_cost_to_, tail_relay_to_, tail2_cost_to_, tail2_relay_to_;
+  Matrix best_cost_, best_first_, best_last_;
+  Matrix second_cost_, second_first_, second_last_;
+  std::vector<bool> third_used_;  // [first relay][last relay] of second paths by a third-best tail
+  std::vector<std::uint32_t> scratch_;
+  std::vector<std::uint32_t> dirty_;
   std::vector<std::uint32_t> touched_;
 };
 

@@ -25,7 +25,8 @@ namespace linkpilot::lab {
 
 inline constexpr double kSpinPacketsPerSecondMax = 20'000;
 inline constexpr double kCoreShareMax = 0.8;
-// Past these the run is marked: what repeats on a quiet machine is p99 below 0.2 ms.
+// A second is noisy if its p99 was later than the first (on a quiet machine it repeats below 0.2
+// ms), and overloaded if its p90 was later than the second or anything was lost.
 inline constexpr Duration kNoisyLateness = std::chrono::microseconds(500);
 inline constexpr Duration kOverloadedLateness = std::chrono::milliseconds(5);
 

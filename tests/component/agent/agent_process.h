@@ -34,6 +34,7 @@ class AgentProcess {
   int stop(int signal);
   void signal(int number) const;
   [[nodiscard]] bool running();
+  [[nodiscard]] pid_t pid() const { return pid_; }
 
   [[nodiscard]] const CurveKeyPair& keys() const { return keys_; }
   [[nodiscard]] const AgentProcessOptions& options() const { return options_; }

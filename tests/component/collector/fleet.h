@@ -24,8 +24,8 @@ class ScriptedFleet {
   }
   // A second process with the same key, under another handle.
   ScriptedAgent& connect(const std::string& handle, const std::string& name) {
-    agents_[handle] = std::make_unique<ScriptedAgent>(loop, name, keys_.at(name), process_.public_key(),
-                                                      process_.endpoint());
+    agents_[handle] = std::make_unique<ScriptedAgent>(loop, name, keys_.at(name),
+                                                      process_.public_key(), process_.endpoint());
     return *agents_[handle];
   }
   ScriptedAgent& at(const std::string& handle) { return *agents_.at(handle); }
@@ -39,16 +39,18 @@ class ScriptedFleet {
   }
 
   // Runs with every agent pinging and reporting, until `done`.
-  bool live(const std::function<bool()>& done, std::chrono::milliseconds patience = std::chrono::seconds(40)) {
-    return run(done,
-               [&] {
-                 for (auto& [handle, agent] : agents_) {
-                   if (mute.contains(handle) || agent->heard.welcomes.empty()) continue;
-                   agent->send(Ping{1, SystemClock().now().wall});
-                   agent->send(agent->make_report(++agent->sequence, rtt));
-                 }
-               },
-               patience);
+  bool live(const std::function<bool()>& done,
+            std::chrono::milliseconds patience = std::chrono::seconds(40)) {
+    return run(
+        done,
+        [&] {
+          for (auto& [handle, agent] : agents_) {
+            if (mute.contains(handle) || agent->heard.welcomes.empty()) continue;
+            agent->send(Ping{1, SystemClock().now().wall});
+            agent->send(agent->make_report(++agent->sequence, rtt));
+          }
+        },
+        patience);
   }
 
   // Runs until `done`, with `act` at once and then every 300 ms.

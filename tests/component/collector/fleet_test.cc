@@ -76,7 +76,8 @@ TEST(CollectorFleet, KilledAndStartedAgainItKeepsWhatItAcknowledgedAndCountsNoth
     ASSERT_TRUE(fleet.greet(name));
   }
   ASSERT_TRUE(fleet.live([&] {
-    return fleet.at("a").acked() >= 5 && fleet.at("b").acked() >= 5 && !fleet.at("a").heard.tables.empty();
+    return fleet.at("a").acked() >= 5 && fleet.at("b").acked() >= 5 &&
+           !fleet.at("a").heard.tables.empty();
   }));
   const std::uint64_t acked = fleet.at("a").acked();
   const TableVersion before = fleet.at("a").heard.tables.back().version;
@@ -98,7 +99,8 @@ TEST(CollectorFleet, KilledAndStartedAgainItKeepsWhatItAcknowledgedAndCountsNoth
   EXPECT_TRUE(fleet.run([&] { return fleet.at("a").acked() >= welcome_acked; }, [] {}));
   fleet.at("a").sequence = welcome_acked;
   EXPECT_TRUE(fleet.live([&] {
-    return !fleet.at("a").heard.tables.empty() && fleet.at("a").heard.tables.back().version > before;
+    return !fleet.at("a").heard.tables.empty() &&
+           fleet.at("a").heard.tables.back().version > before;
   }));
   EXPECT_GT(fleet.at("a").heard.tables.back().version.epoch, before.epoch);
 
@@ -109,7 +111,8 @@ TEST(CollectorFleet, KilledAndStartedAgainItKeepsWhatItAcknowledgedAndCountsNoth
         process.get("/v1/samples?limit=100&after=" + std::to_string(after)).json();
     ASSERT_TRUE(page.contains("samples")) << page.dump();
     for (const nlohmann::json& sample : page["samples"]) {
-      EXPECT_TRUE(seen.emplace(sample["reporter"].get<std::string>(), sample["sequence"].get<std::uint64_t>())
+      EXPECT_TRUE(seen.emplace(sample["reporter"].get<std::string>(),
+                               sample["sequence"].get<std::uint64_t>())
                       .second)
           << sample.dump();
     }
@@ -157,7 +160,8 @@ TEST(CollectorFleet, ARevokedAgentIsToldAndLeavesEveryTable) {
   ASSERT_TRUE(fleet.live([&] { return fleet.routes_to("a", c) && fleet.routes_to("b", c); }));
   process.revoke("c");
   EXPECT_TRUE(fleet.live([&] {
-    return !fleet.routes_to("a", c) && !fleet.routes_to("b", c) && !fleet.at("c").heard.refusals.empty();
+    return !fleet.routes_to("a", c) && !fleet.routes_to("b", c) &&
+           !fleet.at("c").heard.refusals.empty();
   }));
   ASSERT_FALSE(fleet.table("a").dropped.empty());
   EXPECT_EQ(fleet.table("a").dropped.front().reason, "not enrolled any more");

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <netinet/in.h>
 #include <unistd.h>
 
 #include <array>
@@ -18,8 +18,9 @@
 
 namespace linkpilot::collector {
 
-ScriptedAgent::ScriptedAgent(asio::io_context& loop, std::string node_name, const CurveKeyPair& keys,
-                             const std::string& server_public_key, const std::string& endpoint)
+ScriptedAgent::ScriptedAgent(asio::io_context& loop, std::string node_name,
+                             const CurveKeyPair& keys, const std::string& server_public_key,
+                             const std::string& endpoint)
     : name(std::move(node_name)) {
   MessageClient::Options options;
   options.connect = endpoint;
@@ -54,7 +55,8 @@ void ScriptedAgent::hello() {
   send(hello);
 }
 
-Report ScriptedAgent::make_report(std::uint64_t number, const std::function<Duration(LinkId)>& rtt) const {
+Report ScriptedAgent::make_report(std::uint64_t number,
+                                  const std::function<Duration(LinkId)>& rtt) const {
   const UnixNanos now = SystemClock().now().wall;
   Report report;
   report.id = {epoch, number};
@@ -178,7 +180,8 @@ void CollectorProcess::start() {
   const char* got = fgets(line.data(), line.size(), in);
   fclose(in);
   std::ifstream said(log);
-  const std::string errors((std::istreambuf_iterator<char>(said)), std::istreambuf_iterator<char>());
+  const std::string errors((std::istreambuf_iterator<char>(said)),
+                           std::istreambuf_iterator<char>());
   ASSERT_NE(got, nullptr) << "the collector did not come up:\n" << errors;
   const nlohmann::json ready = nlohmann::json::parse(line.data(), nullptr, false);
   ASSERT_TRUE(ready.is_object()) << line.data();

@@ -1,5 +1,5 @@
-// An agent that does what the test says: a real MessageClient over CURVE, real codec, no measuring. And
-// the collector's process beside it.
+// An agent that does what the test says: a real MessageClient over CURVE, real codec, no measuring.
+// And the collector's process beside it.
 #pragma once
 
 #include <sys/types.h>
@@ -79,7 +79,9 @@ class CollectorProcess {
   struct Response {
     int status = 0;
     std::string body;
-    [[nodiscard]] nlohmann::json json() const { return nlohmann::json::parse(body, nullptr, false); }
+    [[nodiscard]] nlohmann::json json() const {
+      return nlohmann::json::parse(body, nullptr, false);
+    }
   };
   [[nodiscard]] Response get(const std::string& path) const;
   [[nodiscard]] Response post(const std::string& path, const std::string& body,

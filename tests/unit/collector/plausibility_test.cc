@@ -54,7 +54,8 @@ TEST(Plausibility, WhatCannotBeTrueIsRefused) {
       {"a minimum above the maximum", [](LinkSample& s) { s.rtt_min = seconds(1); }},
       {"a negative minimum", [](LinkSample& s) { s.rtt_min = -milliseconds(1); }},
       {"a sketch of more answers", [](LinkSample& s) { s.rtt.add(milliseconds(15)); }},
-      {"a delay of hours", [](LinkSample& s) { s.forward_delay = {1, std::chrono::hours(2), {}, {}}; }},
+      {"a delay of hours",
+       [](LinkSample& s) { s.forward_delay = {1, std::chrono::hours(2), {}, {}}; }},
   };
   for (const Case& each : cases) {
     SCOPED_TRACE(each.name);

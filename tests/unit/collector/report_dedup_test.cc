@@ -12,7 +12,8 @@ using Verdict = ReportDedup::Verdict;
 constexpr MonoTime kStart{1'000'000'000};
 
 // Judges and takes; true if it was fresh.
-bool offer(ReportDedup& dedup, std::uint64_t sequence, std::uint64_t dropped = 0, MonoTime now = kStart) {
+bool offer(ReportDedup& dedup, std::uint64_t sequence, std::uint64_t dropped = 0,
+           MonoTime now = kStart) {
   if (dedup.judge({1, sequence}, dropped, now) != Verdict::fresh) return false;
   dedup.take({1, sequence}, dropped, now);
   return true;

@@ -34,9 +34,11 @@ TEST(Sessions, TheOlderOfTwoDoesNotTakeTheNodeBackWhileTheNewerIsHeard) {
   (void)greet(agent, run(1), over("x"), at({}));
   (void)greet(agent, run(2), over("y"), at({}));
   agent.last_heard = at(std::chrono::seconds(5)).mono;
-  EXPECT_EQ(greet(agent, run(1), over("x2"), at(std::chrono::seconds(6))).admission, Admission::refused);
+  EXPECT_EQ(greet(agent, run(1), over("x2"), at(std::chrono::seconds(6))).admission,
+            Admission::refused);
   EXPECT_TRUE(speaks_for(agent, "y"));
-  EXPECT_EQ(greet(agent, run(1), over("x2"), at(std::chrono::seconds(16))).admission, Admission::restarted);
+  EXPECT_EQ(greet(agent, run(1), over("x2"), at(std::chrono::seconds(16))).admission,
+            Admission::restarted);
 }
 
 TEST(Sessions, TheSameProcessOnANewConnectionIsNobodyElse) {

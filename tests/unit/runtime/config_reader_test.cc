@@ -148,6 +148,17 @@ TEST(ConfigReader, RefusesWhatIsNotToml) {
   EXPECT_EQ(reader.error().message.rfind("test.toml:2: ", 0), 0u) << reader.error().message;
 }
 
+// toml++ 3.3 aborts on these.
+TEST(ConfigReader, RefusesATableHeaderWithoutAName) {
+  for (const char* header : {"[=a]", "[.a]", "[[#]]", "[\n]", "[\x01]", "[ ,"}) {
+    SCOPED_TRACE(header);
+    const Result<ConfigReader> reader =
+        ConfigReader::from_text("a = 1\n\n" + std::string(header) + "\nb = 2\n", "test.toml");
+    ASSERT_FALSE(reader);
+    EXPECT_EQ(reader.error().message.rfind("test.toml:3: ", 0), 0u) << reader.error().message;
+  }
+}
+
 TEST(ConfigReader, RefusesEndlessNesting) {
   std::string keys = "a";
   for (int i = 0; i < 100'000; ++i) keys += ".a";

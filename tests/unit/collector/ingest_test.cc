@@ -1,0 +1,204 @@
+#include "collector/ingest/ingest.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/collector_fakes.h"
+
+namespace linkpilot::collector {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+LinkId link(std::uint16_t from, std::uint16_t to) {
+  return {{NodeId{from}, PortIndex{0}}, {NodeId{to}, PortIndex{0}}};
+}
+
+Report report(const IngestBench& bench, std::uint64_t sequence, LinkId of) {
+  Report out;
+  out.id = {5, sequence};
+  out.created = bench.now.wall;
+  LinkSample sample;
+  sample.link = of;
+  sample.length = seconds(1);
+  sample.start = bench.now.wall - sample.length;
+  sample.sent = 20;
+  sample.answered = 20;
+  sample.rtt_min = sample.rtt_max = milliseconds(10);
+  sample.rtt_sum = milliseconds(200);
+  for (int i = 0; i < 20; ++i) sample.rtt.add(milliseconds(10));
+  out.links.push_back(sample);
+  return out;
+}
+
+Alarm alarm(LinkId of, LinkState state, bool confirmed) {
+  Alarm out;
+  out.link = of;
+  out.state = state;
+  out.confirmed = confirmed;
+  out.episode = 1;
+  return out;
+}
+
+TEST(Ingest, AReportIsAcknowledgedAfterItsCommitAndNotBefore) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  bench.say("ka", "x", report(bench, 1, link(1, 2)));
+  EXPECT_TRUE(bench.sent<ReportAck>("x").empty());
+  bench.ingest.on_commit(bench.store.commit());
+  ASSERT_EQ(bench.sent<ReportAck>("x").size(), 1u);
+  EXPECT_EQ(bench.sent<ReportAck>("x")[0].up_to, (ReportId{5, 1}));
+}
+
+TEST(Ingest, AReportSentAgainIsStoredAndFoldedOnceAndAcknowledgedAgain) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  bench.say("ka", "x", report(bench, 1, link(1, 2)));
+  bench.ingest.on_commit(bench.store.commit());
+  bench.say("ka", "x", report(bench, 1, link(1, 2)));
+  EXPECT_EQ(bench.store.reports.size(), 1u);
+  EXPECT_EQ(bench.ingest.counters().samples_folded, 1u);
+  EXPECT_EQ(bench.sent<ReportAck>("x").size(), 2u);
+}
+
+TEST(Ingest, AReportWithoutRoomIsAsIfItHadNeverCome) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  bench.store.room = false;
+  bench.say("ka", "x", report(bench, 1, link(1, 2)));
+  EXPECT_EQ(bench.ingest.counters().samples_folded, 0u);
+  bench.store.room = true;
+  bench.say("ka", "x", report(bench, 2, link(1, 2)));
+  bench.ingest.on_commit(bench.store.commit());
+  EXPECT_EQ(bench.sent<ReportAck>("x").back().up_to.sequence, 0u);
+  bench.say("ka", "x", report(bench, 1, link(1, 2)));
+  bench.ingest.on_commit(bench.store.commit());
+  EXPECT_EQ(bench.sent<ReportAck>("x").back().up_to.sequence, 2u);
+  EXPECT_EQ(bench.ingest.counters().samples_folded, 2u);
+}
+
+TEST(Ingest, AnAgentIsHeardForItsOwnNodeOnly) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  bench.say("ka", "x", report(bench, 1, link(2, 3)));
+  EXPECT_EQ(bench.ingest.counters().samples_refused, 1u);
+  EXPECT_EQ(bench.estimates.size(), 0u);
+  EXPECT_TRUE(bench.told("samples_refused"));
+  bench.say("ka", "x", alarm(link(2, 3), LinkState::dead, true));
+  EXPECT_EQ(bench.ingest.counters().alarms_refused, 1u);
+}
+
+TEST(Ingest, OneUnconfirmedAlarmIsSuspicionTwoEndsAreDeath) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  bench.hello("b", "y");
+  bench.say("ka", "x", report(bench, 1, link(1, 2)));
+  bench.say("ka", "x", alarm(link(1, 2), LinkState::suspect, false));
+  EXPECT_NE(bench.estimates.belief(link(1, 2), bench.now.mono).state, LinkState::dead);
+  bench.say("kb", "y", alarm(link(1, 2), LinkState::suspect, false));
+  EXPECT_EQ(bench.estimates.belief(link(1, 2), bench.now.mono).state, LinkState::dead);
+  EXPECT_FALSE(bench.changed_links.empty());
+  EXPECT_TRUE(bench.told("link_dead"));
+}
+
+TEST(Ingest, ARestartedAgentsOldWordsAreVoid) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  bench.say("ka", "x", report(bench, 1, link(1, 2)));
+  bench.say("ka", "x", alarm(link(1, 2), LinkState::dead, true));
+  EXPECT_EQ(bench.estimates.belief(link(1, 2), bench.now.mono).state, LinkState::dead);
+  bench.hello("a", "x2", 2);
+  EXPECT_EQ(bench.estimates.belief(link(1, 2), bench.now.mono).state, LinkState::alive);
+}
+
+TEST(Ingest, LostGoodNewsIsMadeUpForByTheAgentsOwnSamples) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  bench.say("ka", "x", report(bench, 1, link(1, 2)));
+  bench.say("ka", "x", alarm(link(1, 2), LinkState::dead, true));
+  bench.pass(seconds(2));
+  bench.say("ka", "x", report(bench, 2, link(1, 2)));
+  EXPECT_EQ(bench.estimates.belief(link(1, 2), bench.now.mono).state, LinkState::dead)
+      << "measured before or just after the alarm";
+  bench.pass(seconds(2));
+  bench.say("ka", "x", report(bench, 3, link(1, 2)));
+  EXPECT_EQ(bench.estimates.belief(link(1, 2), bench.now.mono).state, LinkState::alive);
+}
+
+TEST(Ingest, AClockAnHourBehindStillTeaches) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  Ping ping;
+  ping.sent = bench.now.wall - std::chrono::hours(1);
+  bench.say("ka", "x", ping);
+  EXPECT_TRUE(bench.told("agent_clock_wrong"));
+  Report late = report(bench, 1, link(1, 2));
+  late.links[0].start = late.links[0].start - std::chrono::hours(1);
+  bench.say("ka", "x", late);
+  EXPECT_EQ(bench.ingest.counters().samples_folded, 1u);
+}
+
+TEST(Ingest, WithoutAHelloNothingIsTakenAndNobodyIsScolded) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  // The client found the way back by itself; its Hello is still behind what was queued.
+  bench.say("ka", "x2", report(bench, 1, link(1, 2)));
+  EXPECT_TRUE(bench.store.reports.empty());
+  EXPECT_TRUE(bench.sent<Refused>("x2").empty());
+  bench.hello("a", "x2");
+  bench.say("ka", "x2", report(bench, 1, link(1, 2)));
+  EXPECT_EQ(bench.store.reports.size(), 1u);
+}
+
+TEST(Ingest, TheOlderOfTwoProcessesIsToldWhy) {
+  IngestBench bench;
+  bench.hello("a", "x", 1);
+  bench.hello("a", "y", 2);
+  bench.say("ka", "x", Ping{1, {}});
+  EXPECT_TRUE(bench.told("duplicate_agent"));
+  EXPECT_FALSE(bench.sent<Refused>("x").empty());
+  bench.say("ka", "y", Ping{1, {}});
+  EXPECT_EQ(bench.sent<Pong>("y").size(), 1u);
+}
+
+TEST(Ingest, ARevokedKeyIsRefusedOnItsNextMessage) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  (void)bench.registry.apply({{"b", "kb"}, {"c", "kc"}}, bench.now.wall);
+  bench.ingest.on_revoked(NodeId{1});
+  bench.messages.clear();
+  bench.say("ka", "x", Ping{1, {}});
+  EXPECT_EQ(bench.sent<Refused>("x").size(), 1u);
+  EXPECT_TRUE(bench.sent<Pong>("x").empty());
+}
+
+TEST(Ingest, AnAgentThatSaysNothingIsSilentAfterTheSetTime) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  bench.pass(seconds(9));
+  bench.ingest.on_timer(bench.now, seconds(10));
+  EXPECT_TRUE(bench.agents[NodeId{1}].heard());
+  bench.pass(seconds(1));
+  bench.ingest.on_timer(bench.now, seconds(10));
+  EXPECT_FALSE(bench.agents[NodeId{1}].heard());
+  EXPECT_TRUE(bench.told("agent_silent"));
+}
+
+TEST(Ingest, RestoredMarksAndReportsAreKnownAfterARestart) {
+  IngestBench bench;
+  bench.ingest.restore({{NodeId{1}, {5, 7, 0}, {9}}}, bench.now);
+  bench.ingest.refold(NodeId{1}, report(bench, 7, link(1, 2)), bench.now.wall - seconds(5), bench.now);
+  EXPECT_EQ(bench.ingest.counters().samples_folded, 1u);
+  bench.hello("a", "x");
+  EXPECT_EQ(bench.sent<Welcome>("x").back().acked_sequence, 7u);
+  bench.say("ka", "x", report(bench, 7, link(1, 2)));
+  bench.say("ka", "x", report(bench, 9, link(1, 2)));
+  EXPECT_TRUE(bench.store.reports.empty());
+  bench.say("ka", "x", report(bench, 8, link(1, 2)));
+  bench.ingest.on_commit(bench.store.commit());
+  EXPECT_EQ(bench.sent<ReportAck>("x").back().up_to.sequence, 9u);
+}
+
+}  // namespace
+}  // namespace linkpilot::collector

@@ -1,0 +1,140 @@
+#include "collector/plan/plan_keeper.h"
+
+#include <gtest/gtest.h>
+
+namespace linkpilot::collector {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr MonoTime kStart{1'000'000'000'000};
+
+Node node(std::uint16_t id, std::size_t ports = 1, const std::string& isp = "") {
+  Node out;
+  out.id = NodeId{id};
+  out.name = "n" + std::to_string(id);
+  for (std::size_t i = 0; i < ports; ++i) {
+    Port port;
+    port.index = PortIndex{static_cast<std::uint8_t>(i)};
+    port.isp = isp;
+    port.advertised = IpAddress::v4(192, 0, 2, static_cast<std::uint8_t>(id));
+    out.ports.push_back(port);
+  }
+  return out;
+}
+
+LinkId link(std::uint16_t from, std::uint16_t to) {
+  return {{NodeId{from}, PortIndex{0}}, {NodeId{to}, PortIndex{0}}};
+}
+
+// A table of `self` whose route to `target` has these candidates, each a list of nodes after self.
+RouteTable table(std::uint16_t self, std::vector<std::vector<std::uint16_t>> candidates) {
+  RouteTable out;
+  out.node = NodeId{self};
+  Route route;
+  route.target = NodeId{candidates.front().back()};
+  route.direction = Direction::push;
+  for (const auto& nodes : candidates) {
+    CandidatePath path;
+    for (const std::uint16_t hop : nodes)
+      path.hops.push_back({NodeId{hop}, PortIndex{0}, PortIndex{0}});
+    route.candidates.push_back(path);
+  }
+  out.routes.push_back(route);
+  return out;
+}
+
+TEST(PlanKeeper, AllLinksAreFastFromBothEndsUntilTheFirstTable) {
+  PlanKeeper keeper({}, 1);
+  const std::vector<Node> nodes = {node(1), node(2), node(3)};
+  EXPECT_EQ(keeper.update(nodes, {}, false, kStart).size(), 3u);
+  for (const auto& [id, plan] : keeper.plans()) {
+    ASSERT_EQ(plan.links.size(), 2u);
+    for (const PacedLink& each : plan.links) EXPECT_EQ(each.planned.interval, kFastProbeInterval);
+  }
+}
+
+TEST(PlanKeeper, ThenTheTablesSayWhichLinksStayFast) {
+  PlanKeeper keeper({}, 1);
+  const std::vector<Node> nodes = {node(1), node(2), node(3), node(4)};
+  (void)keeper.update(nodes, {}, false, kStart);
+  // 1 reaches 4 over 2, else directly; links 1-2 (first), 2-4 (later), 1-4 (second).
+  const RouteTable routes = table(1, {{2, 4}, {4}});
+  const RouteTable* tables[] = {&routes};
+  const MonoTime later = kStart + seconds(60);
+  (void)keeper.update(nodes, tables, true, later);
+  EXPECT_EQ(keeper.pace_of(link(1, 2)), Pace::best_first_hop);
+  EXPECT_EQ(keeper.pace_of(link(2, 1)), Pace::best_first_hop);
+  EXPECT_EQ(keeper.pace_of(link(2, 4)), Pace::best_later_hop);
+  EXPECT_EQ(keeper.pace_of(link(4, 1)), Pace::second_first_hop);
+  EXPECT_EQ(keeper.pace_of(link(1, 3)), Pace::slow);
+  EXPECT_EQ(keeper.pace_of(link(3, 4)), Pace::slow);
+}
+
+TEST(PlanKeeper, ALinkOutOfUseStaysFastForAWhileSoThatPlansDoNotFlap) {
+  PlanKeeper keeper({}, 1);
+  const std::vector<Node> nodes = {node(1), node(2), node(3)};
+  const RouteTable over2 = table(1, {{2, 3}});
+  const RouteTable over3 = table(1, {{3}});
+  const RouteTable* before[] = {&over2};
+  const RouteTable* after[] = {&over3};
+  (void)keeper.update(nodes, before, true, kStart);
+  (void)keeper.update(nodes, before, true, kStart + seconds(60));
+  EXPECT_TRUE(keeper.update(nodes, after, true, kStart + seconds(61)).contains(NodeId{1}));
+  EXPECT_EQ(keeper.pace_of(link(1, 2)), Pace::held);
+  EXPECT_EQ(keeper.next_change(), kStart + seconds(75));
+  (void)keeper.update(nodes, after, true, kStart + seconds(75));
+  EXPECT_EQ(keeper.pace_of(link(1, 2)), Pace::slow);
+}
+
+TEST(PlanKeeper, NewAndReturnedLinksAreFastForAWhile) {
+  PlanKeeper keeper({}, 1);
+  const RouteTable routes = table(1, {{2}});
+  const RouteTable* tables[] = {&routes};
+  const std::vector<Node> two = {node(1), node(2)};
+  const std::vector<Node> three = {node(1), node(2), node(3)};
+  (void)keeper.update(two, tables, true, kStart);
+  (void)keeper.update(three, tables, true, kStart + seconds(60));
+  EXPECT_EQ(keeper.pace_of(link(1, 3)), Pace::warm_up);
+  (void)keeper.update(three, tables, true, kStart + seconds(75));
+  EXPECT_EQ(keeper.pace_of(link(1, 3)), Pace::slow);
+  keeper.warm_node(NodeId{3}, kStart + seconds(100));
+  (void)keeper.update(three, tables, true, kStart + seconds(100));
+  EXPECT_EQ(keeper.pace_of(link(3, 1)), Pace::warm_up);
+  EXPECT_EQ(keeper.pace_of(link(3, 2)), Pace::warm_up);
+}
+
+TEST(PlanKeeper, WhatDidNotChangeIsNotSentAgain) {
+  PlanKeeper keeper({}, 100);
+  const std::vector<Node> nodes = {node(1), node(2)};
+  (void)keeper.update(nodes, {}, false, kStart);
+  const Plan first = keeper.issue(NodeId{1}, {kStart, {}});
+  EXPECT_EQ(first.version, 100u);
+  EXPECT_EQ(first.self, NodeId{1});
+  (void)keeper.issue(NodeId{2}, {kStart, {}});
+  EXPECT_TRUE(keeper.update(nodes, {}, false, kStart + seconds(1)).empty());
+  const Plan again = keeper.issue(NodeId{1}, {kStart, {}});
+  EXPECT_GT(again.version, first.version);
+  EXPECT_EQ(again.links, first.links);
+}
+
+TEST(PlanKeeper, ForbiddenLinksAreNotPlanned) {
+  PlanRules rules;
+  rules.links.cross_isp = optimizer::CrossIsp::never;
+  PlanKeeper keeper(rules, 1);
+  const std::vector<Node> nodes = {node(1, 1, "x"), node(2, 1, "y"), node(3, 1, "x")};
+  (void)keeper.update(nodes, {}, false, kStart);
+  EXPECT_EQ(keeper.find(NodeId{2})->links.size(), 0u);
+  EXPECT_EQ(keeper.find(NodeId{1})->links.size(), 1u);
+}
+
+TEST(PlanKeeper, EveryPairOfPortsIsALinkOfItsOwn) {
+  PlanKeeper keeper({}, 1);
+  const std::vector<Node> nodes = {node(1, 2), node(2, 3)};
+  (void)keeper.update(nodes, {}, false, kStart);
+  EXPECT_EQ(keeper.find(NodeId{1})->links.size(), 6u);
+  EXPECT_EQ(keeper.find(NodeId{2})->links.size(), 6u);
+}
+
+}  // namespace
+}  // namespace linkpilot::collector
