@@ -6,6 +6,7 @@ Everything it starts ends with it: children are stopped by their process id, and
 import ctypes
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -19,6 +20,7 @@ from clients import CollectorApi, LabControl
 
 COLLECTOR = "collector"
 MEDIA_PORT = 7400
+LAB_STATE = "/run/linkpilot-lab"  # tools/lab/namespaces.h
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -123,7 +125,17 @@ class World:
 
     # --- starting ---
 
+    def clean_leftovers(self):
+        """Removes the namespaces of earlier runs that were killed: those whose process is gone. The lab
+        itself refuses to touch a prefix that is in use."""
+        for name in os.listdir(LAB_STATE) if os.path.isdir(LAB_STATE) else ():
+            found = re.fullmatch(r"(lp([0-9a-f]+))\.namespaces", name)
+            if found and not os.path.exists(f"/proc/{int(found[2], 16)}"):
+                subprocess.run([self.program("linkpilot-lab"), "clean", "--prefix", found[1]],
+                               stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30)
+
     def start_lab(self):
+        self.clean_leftovers()
         os.makedirs(self.path("logs"))
         os.makedirs(self.path("media"))
         command = [self.program("linkpilot-lab"), "run", "--topology", self.topology_path,
