@@ -16,8 +16,8 @@ class Story:
         self._coloured = stream.isatty() and "NO_COLOR" not in os.environ
 
     def _line(self, kind, text):
-        elapsed = time.monotonic() - self._start
-        stamp = f"{int(elapsed // 60):02d}:{elapsed % 60:04.1f}"
+        tenths = int((time.monotonic() - self._start) * 10)
+        stamp = f"{tenths // 600:02d}:{tenths % 600 // 10:02d}.{tenths % 10}"
         line = f"{stamp} {_MARKS[kind]} {text}"
         if self._coloured:
             line = f"{_COLOURS[kind]}{line}\033[0m"

@@ -5,7 +5,7 @@ the way is told to the story. Judging is the report's work."""
 import time
 
 from medialogs import Fleet
-from truth import LinkTruth, is_home, links_of, switching_margin_ms
+from truth import LinkBelief, LinkTruth, links_of, switching_margin_ms
 
 # Streams to see cut, and cuts of each kind, before the first phase may end.
 WANTED = {"two_way": 3, "one_way": 3, "first_hop": 20, "later_hop": 10}
@@ -267,13 +267,17 @@ class Timeline:
         baseline = self.facts["baseline"]
 
         def all_home():
-            return all(is_home(truth, way, self.fleet.path(*pair, published=True))
-                       for pair, way in baseline.items())
+            belief = LinkBelief(self.world.api.get("/v1/links")["links"], truth)
+            away = [pair for pair, way in baseline.items()
+                    if not belief.is_home(way, self.fleet.path(*pair, published=True))]
+            fact["away"] = [self.fleet.path(*pair, published=True) for pair in away]
+            return not away
 
-        took = self.wait(all_home, 110)
+        took = self.wait(all_home, 110, 0.5)
+        fact["home_ms"] = None if took is None else (time.time_ns() - fact["heal_ns"]) / 1e6
+        fact["same"] = sum(self.fleet.path(*pair, published=True) == way for pair, way in baseline.items())
         self.story.saw(f"every route is the one before, or as good within its margin, after {took:.1f} s" if took is not None
-                       else "some routes have not come home")
-        fact["truth"] = truth
+                       else f"{len(fact['away'])} routes have not come home")
         self.facts["heal"] = fact
 
     def wind_down(self):
