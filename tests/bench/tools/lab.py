@@ -256,8 +256,8 @@ def main():
     frame.add_options(parser, runs=5)
     parser.add_argument("--rate", type=int, default=10_000, help="packets a second (default 10000)")
     parser.add_argument("--seconds", type=int, default=8, help="length of a run (default 8)")
-    parser.add_argument("--spin-us", type=int, default=50,
-                        help="the emulator's spin before a deadline (default 50)")
+    parser.add_argument("--spin-us", type=int, default=70,
+                        help="the emulator's spin before a deadline (default 70)")
     parser.add_argument("--topology", type=pathlib.Path,
                         default=ROOT / "tools/lab/topology/regions-12.toml")
     arguments = parser.parse_args()
