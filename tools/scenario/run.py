@@ -77,16 +77,23 @@ def finish(world, timeline, story, options):
 
 
 def look_around(world, story):
-    story.chapter("Everything stays up. Ctrl-C ends it. Look around from another shell:")
-    inside = f"ip netns exec {world.namespaces[COLLECTOR]}"
-    for line in (f"{inside} curl -s http://127.0.0.1:7180/v1/status",
-                 f"{inside} curl -s http://127.0.0.1:7180/v1/routes",
-                 f"{world.program('linkpilot-lab')} fault --control {world.path('lab.socket')} --help",
+    """Until Ctrl-C."""
+    story.chapter("Everything stays up; Ctrl-C ends it. Look around from another shell:")
+    linkpilot = f"ip netns exec {world.namespaces[COLLECTOR]} {world.program('linkpilot')}"
+    lab, control = world.program("linkpilot-lab"), world.path("lab.socket")
+    a, b = world.nodes[0], world.nodes[1]
+    for line in (f"{linkpilot} status", f"{linkpilot} link list", f"{linkpilot} route explain {a} {b}",
+                 f"{linkpilot} event tail",
+                 f"{lab} fault --control {control} blackhole --from {a} --to {b} --both    # cut a link",
+                 f"{lab} heal --control {control}",
                  f"ls {world.path('logs')}    # what every process says"):
         story.note(f"    {line}")
-    while True:
-        world.check_alive()
-        time.sleep(1)
+    try:
+        while True:
+            world.check_alive()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        story.note("stopped by hand")
 
 
 def play(world, story, options):
