@@ -91,6 +91,12 @@ void Collector::solve_tick() {
   SolveJob job;
   job.view = network_view(now);
   if (job.view.nodes.size() < 2) return;
+  for (const optimizer::LinkBelief& belief : job.view.links) {
+    if (!belief.loss_outdated || belief.state != LinkState::alive) continue;
+    // One probe a second would take minutes to show that a link has healed.
+    plans_.warm_link(belief.link, now.mono);
+    plans_dirty_ = true;
+  }
   job.policy = policy_;
   job.now = now;
   changed_links_.clear();  // a tick looks at every link
