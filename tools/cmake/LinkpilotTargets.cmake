@@ -13,6 +13,11 @@ if(LINKPILOT_SANITIZE)
   target_link_options(lp_sanitizers INTERFACE -fsanitize=${LINKPILOT_SANITIZE})
 endif()
 
+if(LINKPILOT_FUZZ)
+  # Coverage for libFuzzer in every object; the fuzz targets bring its main().
+  target_compile_options(lp_sanitizers INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 # What a linter needs before the sources can be read: schemas/ adds its generated code here.
 add_custom_target(generated_sources)
 
