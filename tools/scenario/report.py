@@ -13,7 +13,6 @@ from medialogs import read_receipts
 
 FIRST_HOP_BOUND_MS = 270.0
 LATE_AFTER_NS = 2_000_000_000  # a probe answered later than this is late, not answered
-FLAG_ALL_DEAD = 4
 
 
 def _ms(value):
@@ -271,7 +270,7 @@ class Report:
         return any(low <= start and end <= high for name in (source, target) for low, high in self._absences(name))
 
     def _leads_into_death(self, source, target, event, end):
-        """A look-up of a target that is down itself has no live next hop to name; it says so by its flags."""
+        """A look-up of a target that is down itself is not judged: no answer could name a next hop that lives."""
         hop, start = event["path"][0], event["t"]
         for cut in self.facts["cuts"]:
             if (self._number(source), hop) not in self._dead_links(cut):
@@ -282,7 +281,7 @@ class Report:
         node = self.facts.get("node")
         if not node or node["node"] != self.names.get(hop):
             return False
-        if target == node["node"] and event["flags"] & FLAG_ALL_DEAD:
+        if target == node["node"]:
             return False
         allowed = (FIRST_HOP_BOUND_MS + self.facts["truth"].delay_ms(node["node"], source)) * 1e6
         return max(start, node["down_ns"] + allowed) < min(end, node["up_ns"])
