@@ -97,9 +97,7 @@ void Agent::schedule() {
 
 void Agent::tick() {
   const Now now = clock_.now();
-  // Lateness below one tick is ordinary scheduling and part of the detector's margin.
-  const Duration behind = now.mono - next_tick_;
-  const Duration late = behind > config_.ceilings.tick ? behind : Duration::zero();
+  const Duration late = std::max(now.mono - next_tick_, Duration::zero());
   if (engine_) {
     const auto arrivals = engine_->tick(now);
     detector_.on_arrivals(arrivals, now, detected_);
@@ -112,10 +110,8 @@ void Agent::tick() {
     next_second_ = std::max(next_second_ + std::chrono::seconds(1), now.mono);
   }
   next_tick_ = next_tick_ + config_.ceilings.tick;
-  // Behind by more than one tick: skip what was missed, do not run after it.
-  if (const MonoTime after = clock_.now().mono; next_tick_ <= after) {
-    next_tick_ = late > Duration::zero() ? after + config_.ceilings.tick : after;
-  }
+  // Behind: skip the ticks that were missed, do not run after them.
+  next_tick_ = std::max(next_tick_, clock_.now().mono);
   schedule();
 }
 

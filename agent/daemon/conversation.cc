@@ -86,7 +86,10 @@ void Agent::on_transport(MessageClient::State state) {
       uplink_.on_connected(now);
       break;
     case MessageClient::State::disconnected:
-      log_event(LogLevel::info, "collector_disconnected", {{"address", link_.address()}});
+      // Each failed attempt to reconnect ends up here too: said once.
+      if (uplink_.state() != UplinkState::connecting) {
+        log_event(LogLevel::info, "collector_disconnected", {{"address", link_.address()}});
+      }
       uplink_.on_disconnected(now);
       break;
     case MessageClient::State::handshake_refused:

@@ -140,11 +140,11 @@ void Detector::on_arrival(Watch& watch, const prober::Arrival& arrival, Now now,
   }
   if (watch.hearing == Hearing::unheard) {
     watch.hearing = Hearing::alive;
-    if (watch.unheard_marked) note(watch, LinkEvent::first_heard, now, out);
+    if (watch.unheard_marked) note(watch, watch.incoming, LinkEvent::first_heard, now, out);
     watch.unheard_marked = false;
   } else if (watch.hearing == Hearing::suspect) {
     watch.hearing = Hearing::alive;
-    note(watch, LinkEvent::undone, now, out);
+    note(watch, watch.incoming, LinkEvent::undone, now, out);
   } else if (watch.hearing == Hearing::dead) {
     if (watch.arrivals_since_dead == 0 || was_silent) {
       watch.arrivals_since_dead = 0;
@@ -160,7 +160,8 @@ void Detector::take_word(Watch& watch, const prober::Arrival& arrival, Now now,
                          DetectorOutput& out) {
   if (arrival.peer_hears_us) {
     if (watch.word == Word::deaf && watch.hearing == Hearing::alive) {
-      note(watch, watch.deaf_confirmed ? LinkEvent::peer_hears : LinkEvent::undone, now, out);
+      note(watch, watch.incoming.reversed(),
+           watch.deaf_confirmed ? LinkEvent::peer_hears : LinkEvent::undone, now, out);
     }
     watch.word = Word::hears;
     watch.deaf_confirmed = false;
@@ -171,7 +172,7 @@ void Detector::take_word(Watch& watch, const prober::Arrival& arrival, Now now,
   watch.deaf_confirm_at = confirm_time(watch, now.mono);
   if (watch.hearing != Hearing::alive) return;
   watch.episode = ++episodes_;
-  note(watch, LinkEvent::peer_deaf, now, out);
+  note(watch, watch.incoming.reversed(), LinkEvent::peer_deaf, now, out);
   vouch(watch, now, out);
 }
 
@@ -187,7 +188,7 @@ void Detector::vouch(const Watch& watch, Now now, DetectorOutput& out) {
 }
 
 void Detector::judge(Now now, Duration late, DetectorOutput& out) {
-  stall_ += late;
+  if (late >= options_.stall_min) stall_ += late;
   if (self_suspected_) return;
   bool any_silent = false;
   for (const auto& [link, watch] : watches_) {
@@ -212,7 +213,7 @@ void Detector::judge_watch(Watch& watch, Now now, DetectorOutput& out) {
                                       watch.own_interval * options_.missed_min + options_.margin);
       if (watch.unheard_marked || now.mono < watch.last_any + grace) return;
       watch.unheard_marked = true;
-      note(watch, LinkEvent::never_heard, now, out);
+      note(watch, watch.incoming, LinkEvent::never_heard, now, out);
       break;
     }
     case Hearing::alive:
@@ -221,7 +222,7 @@ void Detector::judge_watch(Watch& watch, Now now, DetectorOutput& out) {
       } else if (watch.word == Word::deaf && !watch.deaf_confirmed &&
                  now.mono >= watch.deaf_confirm_at) {
         watch.deaf_confirmed = true;
-        note(watch, LinkEvent::dead, now, out);
+        note(watch, watch.incoming.reversed(), LinkEvent::dead, now, out);
         vouch(watch, now, out);  // by now the peer's burst has failed, and it has said "dead"
       } else {
         return;
@@ -231,14 +232,14 @@ void Detector::judge_watch(Watch& watch, Now now, DetectorOutput& out) {
       if (now.mono < watch.confirm_at) return;
       watch.hearing = Hearing::dead;
       watch.arrivals_since_dead = 0;
-      note(watch, LinkEvent::dead, now, out);
+      note(watch, watch.incoming, LinkEvent::dead, now, out);
       break;
     case Hearing::dead:
       if (watch.arrivals_since_dead < options_.return_arrivals) return;
       if (now.mono - watch.return_from < options_.return_dwell || is_silent(watch, now.mono))
         return;
       watch.hearing = Hearing::alive;
-      note(watch, LinkEvent::returned, now, out);
+      note(watch, watch.incoming, LinkEvent::returned, now, out);
       if (watch.word == Word::deaf) watch.deaf_confirm_at = confirm_time(watch, now.mono);
       break;
   }
@@ -253,7 +254,7 @@ void Detector::suspect(Watch& watch, Now now, DetectorOutput& out) {
   watch.suspected_at = now.mono;
   watch.confirm_at = confirm_time(watch, now.mono);
   out.bursts.push_back(watch.incoming.reversed());
-  note(watch, LinkEvent::suspected, now, out);
+  note(watch, watch.incoming, LinkEvent::suspected, now, out);
 }
 
 void Detector::suspect_self(Now now, std::uint32_t peers, DetectorOutput& out) {
@@ -264,7 +265,7 @@ void Detector::suspect_self(Now now, std::uint32_t peers, DetectorOutput& out) {
   for (auto& [link, watch] : watches_) {
     if (watch.hearing != Hearing::suspect) continue;
     watch.hearing = Hearing::alive;
-    note(watch, LinkEvent::undone, now, out);
+    note(watch, watch.incoming, LinkEvent::undone, now, out);
     say(watch, now, out);
   }
 }
@@ -317,9 +318,10 @@ std::uint32_t Detector::peers_all_quiet(MonoTime now) const {
   return count(fast_peers() >= options_.self_peers_min);
 }
 
-void Detector::note(const Watch& watch, LinkEvent event, Now now, DetectorOutput& out) const {
+void Detector::note(const Watch& watch, LinkId link, LinkEvent event, Now now,
+                    DetectorOutput& out) const {
   out.transitions.push_back({.event = event,
-                             .incoming = watch.incoming,
+                             .link = link,
                              .episode = watch.episode,
                              .time = now.wall,
                              .silence = silence_of(watch, now.mono)});

@@ -43,6 +43,9 @@ struct DetectorOptions {
   // After a change of rate nothing is expected for this long: the other end changes when its plan
   // comes.
   Duration settle = std::chrono::milliseconds(500);
+  // Being late by less than this delays a few answers by as little, which the rule has room for;
+  // more pushes all deadlines by the whole lateness.
+  Duration stall_min = std::chrono::milliseconds(20);
   // Losing this many peers, and all of them, at once is our own trouble.
   std::size_t self_peers_min = 3;
 };
@@ -65,7 +68,7 @@ enum class LinkEvent : std::uint8_t {
 // events about this node), and the silence that led to it.
 struct LinkTransition {
   LinkEvent event = LinkEvent::suspected;
-  LinkId incoming{};
+  LinkId link{};
   std::uint64_t episode = 0;
   UnixNanos time{};
   Duration silence{};
@@ -150,7 +153,7 @@ class Detector {
   void suspect(Watch& watch, Now now, DetectorOutput& out);
   static void vouch(const Watch& watch, Now now, DetectorOutput& out);
   void say(Watch& watch, Now now, DetectorOutput& out);
-  void note(const Watch& watch, LinkEvent event, Now now, DetectorOutput& out) const;
+  void note(const Watch& watch, LinkId link, LinkEvent event, Now now, DetectorOutput& out) const;
   [[nodiscard]] bool is_silent(const Watch& watch, MonoTime now) const;
   [[nodiscard]] Duration silence_of(const Watch& watch, MonoTime now) const;
   [[nodiscard]] std::uint32_t peers_all_quiet(MonoTime now) const;

@@ -46,8 +46,8 @@ AgentEvent to_event(const LinkTransition& transition, const PlanKeeper& names) {
   if (transition.event == LinkEvent::self_suspected) {
     event.detail = "peers=" + std::to_string(transition.peers);
   }
-  if (transition.incoming.from.node.value == 0) return event;
-  const LinkId& link = transition.incoming;
+  if (transition.link.from.node.value == 0) return event;
+  const LinkId& link = transition.link;
   event.detail = "link=" + names.name_of(link.from.node) + "/" +
                  std::to_string(link.from.port.value) + "->" + names.name_of(link.to.node) + "/" +
                  std::to_string(link.to.port.value) +

@@ -23,20 +23,20 @@ static int64_t now_or(int64_t now_ns) {
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-static int is_same_name(const char* a, const char* b, uint32_t length) {
+static int is_same_name(const char* a, const char* b, size_t length) {
   if (length < 8) {
-    uint32_t i = 0;
+    size_t i = 0;
     while (i < length && a[i] == b[i]) ++i;
     return i == length;
   }
-  for (uint32_t at = 0; at + 8 < length; at += 8) {
+  for (size_t at = 0; at + 8 < length; at += 8) {
     if (lp_route_load64(a + at) != lp_route_load64(b + at)) return 0;
   }
   return lp_route_load64(a + length - 8) == lp_route_load64(b + length - 8);
 }
 
 static const target_slot* find_name(const struct lp_route_view* view, const char* name,
-                                    uint32_t length) {
+                                    size_t length) {
   if (length == 0 || length > LP_ROUTE_NAME_LENGTH_MAX) return NULL;
   const uint64_t hash = lp_route_hash(name, length);
   const uint32_t mask = view->target_count - 1;
@@ -184,8 +184,8 @@ static int is_direction(lpr_direction direction) {
   return direction == LPR_PUSH || direction == LPR_PULL;
 }
 
-lpr_status lpr_lookup_n(lpr_reader* reader, lpr_direction direction, const char* target,
-                        uint32_t length, int64_t now_ns, lpr_route* route) {
+static inline lpr_status look_up(lpr_reader* reader, lpr_direction direction, const char* target,
+                                 size_t length, int64_t now_ns, lpr_route* route) {
   const struct lpr_snapshot* snapshot = lpr_pin(reader);
   const struct lp_route_view* view = &snapshot->view;
   if (view->header == NULL) return deny(NULL, LPR_NO_TABLE, route);
@@ -195,11 +195,14 @@ lpr_status lpr_lookup_n(lpr_reader* reader, lpr_direction direction, const char*
   return answer(snapshot, slot, direction, now_ns, route);
 }
 
+lpr_status lpr_lookup_n(lpr_reader* reader, lpr_direction direction, const char* target,
+                        uint32_t length, int64_t now_ns, lpr_route* route) {
+  return look_up(reader, direction, target, length, now_ns, route);
+}
+
 lpr_status lpr_lookup(lpr_reader* reader, lpr_direction direction, const char* target,
                       int64_t now_ns, lpr_route* route) {
-  const size_t length = strlen(target);
-  return lpr_lookup_n(reader, direction, target, length > UINT32_MAX ? 0 : (uint32_t)length, now_ns,
-                      route);
+  return look_up(reader, direction, target, strlen(target), now_ns, route);
 }
 
 lpr_status lpr_lookup_id(lpr_reader* reader, lpr_direction direction, uint16_t target,

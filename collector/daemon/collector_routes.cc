@@ -17,6 +17,8 @@ namespace {
 // restarted collector does not publish tables that lack half of the fleet.
 constexpr Duration kAllBackPatience = std::chrono::seconds(5);
 constexpr Duration kStartPatience = std::chrono::seconds(15);
+// A link that just became fast has not had the time to be found dead: its peer is no witness yet.
+constexpr Duration kPaceSettled = std::chrono::seconds(2);
 constexpr Duration kTellRefusalAgain = std::chrono::seconds(60);
 constexpr std::size_t kAwaitedMax = 64;
 
@@ -91,6 +93,12 @@ void Collector::solve_tick() {
   SolveJob job;
   job.view = network_view(now);
   if (job.view.nodes.size() < 2) return;
+  for (const optimizer::LinkBelief& belief : job.view.links) {
+    if (!belief.loss_outdated || belief.state != LinkState::alive) continue;
+    // One probe a second would take minutes to show that a link has healed.
+    plans_.warm_link(belief.link, now.mono);
+    plans_dirty_ = true;
+  }
   job.policy = policy_;
   job.now = now;
   changed_links_.clear();  // a tick looks at every link
@@ -132,7 +140,8 @@ void Collector::watch_nodes(Now now) {
   if (troubled_.empty() && !any_dead) return;
   std::vector<optimizer::LinkBelief> measured = estimates_.beliefs(now.mono);
   const std::vector<NodeVerdict> verdicts = judge_nodes(
-      agents_, measured, [this](LinkId link) { return is_fast(plans_.pace_of(link)); }, now);
+      agents_, measured,
+      [this, now](LinkId link) { return plans_.fast_for(link, now.mono) >= kPaceSettled; }, now);
   for (const NodeVerdict& verdict : verdicts) {
     AgentRecord& agent = agents_.at(verdict.node);
     agent.dead = verdict.dead;

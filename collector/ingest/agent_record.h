@@ -76,6 +76,8 @@ struct AgentRecord {
   bool dead = false;  // its node is believed to be down
   std::string dead_reason;
   UnixNanos dead_since;
+  // Since when every peer that probes it fast calls its links to it dead; zero: some do not.
+  MonoTime unreached_since;
 
   ReportFigures reports;
   NodeLoad load;

@@ -129,7 +129,7 @@ void Ingest::handle(AgentRecord& agent, const PeerId& from, const Hello& hello, 
   }
   if (!greeting.old_connection.empty())
     refuse(greeting.old_connection, "a newer agent uses this key");
-  const bool returned = !agent.heard();
+  const bool returned = !agent.heard() || agent.dead;
   if (agent.last_run_id != hello.run_id) withdraw_claims(agent, now);
   agent.last_run_id = hello.run_id;
 

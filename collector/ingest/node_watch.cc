@@ -35,7 +35,7 @@ std::map<NodeId, NodeWords> gather(const std::vector<optimizer::LinkBelief>& bel
   return words;
 }
 
-NodeVerdict judge(const AgentRecord& agent, const NodeWords& words, const Agents& agents, Now now) {
+NodeVerdict judge(AgentRecord& agent, const NodeWords& words, const Agents& agents, Now now) {
   std::size_t heard_peers = 0;
   std::size_t heard_dead = 0;
   std::size_t fast_peers = 0;
@@ -49,8 +49,15 @@ NodeVerdict judge(const AgentRecord& agent, const NodeWords& words, const Agents
     if (word.fast && word.all_dead) ++fast_dead;
   }
   const bool quiet = is_quiet(agent, now);
+  const bool all_fast_dead = fast_peers > 0 && fast_dead == fast_peers;
+  if (!all_fast_dead) {
+    agent.unreached_since = MonoTime{};
+  } else if (agent.unreached_since == MonoTime{}) {
+    agent.unreached_since = now.mono;
+  }
+  const bool hushed = fast_peers >= 2 && agent.last_heard < agent.unreached_since;
   NodeVerdict verdict{agent.id, false, ""};
-  if (quiet && (agent.dead || (fast_peers > 0 && fast_dead == fast_peers))) {
+  if ((quiet && agent.dead) || (all_fast_dead && (quiet || hushed))) {
     verdict.dead = true;
     verdict.reason = fmt::format("node silent since {}", format_utc(agent.last_heard_at));
   } else if (heard_peers >= 2 && heard_dead == heard_peers) {
@@ -63,7 +70,7 @@ NodeVerdict judge(const AgentRecord& agent, const NodeWords& words, const Agents
 
 }  // namespace
 
-std::vector<NodeVerdict> judge_nodes(const Agents& agents,
+std::vector<NodeVerdict> judge_nodes(Agents& agents,
                                      const std::vector<optimizer::LinkBelief>& beliefs,
                                      const std::function<bool(LinkId)>& is_fast, Now now) {
   std::vector<NodeVerdict> changes;

@@ -1,10 +1,12 @@
 // Whether a node is up, from what its peers and the collector itself hear of it. Pure.
 //
 // A node is believed dead when (a) it has said nothing to the collector for kQuietAfter and every
-// peer that probes it fast, and is itself heard, calls all its links to it dead; or (b) all peers
-// that are heard, at least two, do so - whatever it says itself. It stays dead until it is heard
-// again and one peer reaches it. The collector's silence alone kills nobody: it may be the
-// collector that is cut off.
+// peer that probes it fast, and is itself heard, calls all its links to it dead; or (b) at least
+// two such peers do, and it has said nothing since: without that, routes would be moved onto its
+// slowly probed links, of which nobody knows yet that they are dead, too; or (c) all peers that are
+// heard, at least two, do so - whatever it says itself. It stays dead until it is heard again and
+// one peer reaches it. The collector's silence alone kills nobody: it may be the collector that is
+// cut off.
 #pragma once
 
 #include <functional>
@@ -26,10 +28,10 @@ struct NodeVerdict {
   std::string reason;  // when dead
 };
 
-// Verdicts that differ from what `agents` say now. `is_fast`: whether the plan probes the link
-// fast.
+// Verdicts that differ from what `agents` say now; keeps their `unreached_since`. `is_fast`:
+// whether the plan probes the link fast.
 [[nodiscard]] std::vector<NodeVerdict> judge_nodes(
-    const Agents& agents, const std::vector<optimizer::LinkBelief>& beliefs,
+    Agents& agents, const std::vector<optimizer::LinkBelief>& beliefs,
     const std::function<bool(LinkId)>& is_fast, Now now);
 
 }  // namespace linkpilot::collector

@@ -79,6 +79,7 @@ Pace PlanKeeper::pace(LinkId link, const Wanted& wanted, MonoTime now) {
   const auto claim = wanted.find(link);
   if (claim != wanted.end()) timing.held_until = now + rules_.warm_up;
 
+  const bool was_fast = is_fast(timing.pace);
   if (!following_) {
     timing.pace = Pace::first_table;
   } else if (claim != wanted.end()) {
@@ -92,6 +93,7 @@ Pace PlanKeeper::pace(LinkId link, const Wanted& wanted, MonoTime now) {
   } else {
     timing.pace = Pace::slow;
   }
+  if (is_fast(timing.pace) && !was_fast) timing.fast_since = now;
   return timing.pace;
 }
 
@@ -193,6 +195,12 @@ const NodePlan* PlanKeeper::find(NodeId node) const {
 Pace PlanKeeper::pace_of(LinkId link) const {
   const auto timing = timings_.find(either_way(link));
   return timing == timings_.end() ? Pace::slow : timing->second.pace;
+}
+
+Duration PlanKeeper::fast_for(LinkId link, MonoTime now) const {
+  const auto timing = timings_.find(either_way(link));
+  if (timing == timings_.end() || !is_fast(timing->second.pace)) return {};
+  return now - timing->second.fast_since;
 }
 
 }  // namespace linkpilot::collector

@@ -76,6 +76,8 @@ class PlanKeeper {
   [[nodiscard]] const NodePlan* find(NodeId node) const;
   [[nodiscard]] const std::map<NodeId, NodePlan>& plans() const { return plans_; }
   [[nodiscard]] Pace pace_of(LinkId link) const;
+  // Planned fast for so long already; zero if slow. An agent needs a moment to judge by a new pace.
+  [[nodiscard]] Duration fast_for(LinkId link, MonoTime now) const;
   // When a pace changes by itself; update again then.
   [[nodiscard]] MonoTime next_change() const { return next_change_; }
   [[nodiscard]] bool following() const { return following_; }
@@ -84,6 +86,7 @@ class PlanKeeper {
   struct Timing {
     MonoTime warm_until;
     MonoTime held_until;
+    MonoTime fast_since;
     Pace pace = Pace::slow;
     std::uint64_t seen = 0;  // round of update() that met it last
   };

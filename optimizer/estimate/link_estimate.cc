@@ -70,6 +70,7 @@ void LinkEstimate::fold_loss(double lost, double sent, MonoTime at,
   }
   sent_ += sent;
   lost_ += lost;
+  clean_probes_ = lost > 0.0 ? 0.0 : clean_probes_ + sent;
   loss_time_ = std::max(loss_time_, at);
 }
 
@@ -208,6 +209,8 @@ LinkBelief LinkEstimate::belief(double fleet_loss_ratio, MonoTime now,
   belief.sent_effective = parameters.loss_sample;
   belief.lost_effective =
       ratio * own + std::clamp(fleet_loss_ratio, 0.0, 1.0) * (parameters.loss_sample - own);
+  belief.loss_outdated =
+      ratio * own >= parameters.outdated_lost && clean_probes_ >= parameters.outdated_clean_probes;
 
   belief.damping = penalty_at(now, parameters);
   belief.damped = suppressed_ && belief.damping >= parameters.flap_reuse;

@@ -33,15 +33,16 @@ struct PathArrays {
   uint16_t* second_cost;
   uint16_t* second_first;
   uint16_t* second_last;
-  // For single pairs: transposed copies, [to][from].
-  const uint16_t* onward_to;
+  const uint16_t* onward_to;  // transposed: [to][from]
+  // For single pairs: transposed copies, too.
   uint16_t* tail_cost_to;
   uint16_t* tail_relay_to;
   uint16_t* tail2_cost_to;
   uint16_t* tail2_relay_to;
-  uint32_t* scratch;  // kPathScratchWords * nodes + kPathScratchWords
+  uint8_t* third_used;  // [first relay * stride + last relay] of second paths by a third-best tail
+  uint32_t* scratch;    // kPathScratchWords * nodes + kPathScratchWords
 };
-inline constexpr size_t kPathScratchWords = 96;
+inline constexpr size_t kPathScratchWords = 128;
 
 struct PathCell {
   uint16_t cost;
@@ -70,6 +71,7 @@ struct PathKernel {
   // Columns c with a[c] == x and b[c] == y.
   size_t (*columns_equal)(const uint16_t* a, uint16_t x, const uint16_t* b, uint16_t y,
                           size_t stride, uint16_t* out);
+  void (*transpose)(const uint16_t* in, uint16_t* out, size_t nodes, size_t stride);
   // For benches: relaxations per call of add + min on 32-bit lanes in registers and L1, no index
   // kept.
   uint64_t (*limit)(uint64_t steps, uint32_t* sink);

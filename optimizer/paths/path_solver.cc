@@ -91,23 +91,9 @@ PathArrays PathSolver::arrays() {
   p.tail_relay_to = tail_relay_to_.data();
   p.tail2_cost_to = tail2_cost_to_.data();
   p.tail2_relay_to = tail2_relay_to_.data();
+  p.third_used = third_used_.data();
   p.scratch = scratch_.data();
   return p;
-}
-
-void PathSolver::transpose(const Matrix& matrix, Matrix& out) const {
-  constexpr std::size_t kBlock = 32;
-  for (std::size_t row = 0; row < nodes_; row += kBlock) {
-    for (std::size_t column = 0; column < nodes_; column += kBlock) {
-      const std::size_t row_end = std::min(row + kBlock, nodes_);
-      const std::size_t column_end = std::min(column + kBlock, nodes_);
-      for (std::size_t r = row; r < row_end; ++r) {
-        for (std::size_t c = column; c < column_end; ++c) {
-          out[c * stride_ + r] = matrix[r * stride_ + c];
-        }
-      }
-    }
-  }
 }
 
 void PathSolver::solve(const PathProblem& problem) {
@@ -118,7 +104,41 @@ void PathSolver::solve(const PathProblem& problem) {
   stride_ = stride_for(nodes_);
   relay_cost_ = problem.relay_cost;
   relay_cost_.resize(nodes_, 0);
+  prepare();
+  all_touched_ = true;
+  touched_.clear();
+  if (nodes_ == 0) return;
+
+  for (std::size_t from = 0; from < nodes_; ++from) {
+    const PathUnits* row = &problem.weight[from * nodes_];
+    PathUnits* weight = &weight_[from * stride_];
+    PathUnits* onward = &onward_[from * stride_];
+    for (std::size_t to = 0; to < nodes_; ++to) {
+      weight[to] = row[to] == 0 || from == to ? kUnreachable : row[to];
+      onward[to] = static_cast<PathUnits>(add(relay_cost_[from], weight[to]));
+    }
+  }
+  const PathKernel& kernel = kernel_of(set_);
+  const PathArrays p = arrays();
+  kernel.transpose(p.onward, onward_to_.data(), nodes_, stride_);
+  kernel.tails(&p, 0, nodes_);
+  clear_diagonal(tail_cost_, tail_relay_, tail_relay_);
+  clear_diagonal(tail2_cost_, tail2_relay_, tail2_relay_);
+  kernel.bests(&p, 0, nodes_);
+  kernel.seconds(&p, 0, nodes_);
+  clear_diagonal(best_cost_, best_first_, best_last_);
+  clear_diagonal(second_cost_, second_first_, second_last_);
+  kernel.transpose(p.tail_cost, p.tail_cost_to, nodes_, stride_);
+  kernel.transpose(p.tail_relay, p.tail_relay_to, nodes_, stride_);
+  kernel.transpose(p.tail2_cost, p.tail2_cost_to, nodes_, stride_);
+  kernel.transpose(p.tail2_relay, p.tail2_relay_to, nodes_, stride_);
+}
+
+// The kernels write every cell of what they make; only paddings have to be right beforehand.
+void PathSolver::prepare() {
   const std::size_t cells = nodes_ * stride_;
+  std::ranges::fill(third_used_, std::uint8_t{0});
+  if (weight_.size() == cells && third_used_.size() == cells) return;
   for (Matrix* matrix : {&weight_, &onward_, &onward_to_, &tail_cost_, &tail2_cost_, &tail_cost_to_,
                          &tail2_cost_to_, &best_cost_, &second_cost_}) {
     matrix->assign(cells, kUnreachable);
@@ -127,57 +147,22 @@ void PathSolver::solve(const PathProblem& problem) {
                          &best_first_, &best_last_, &second_first_, &second_last_}) {
     matrix->assign(cells, 0);
   }
+  third_used_.assign(cells, 0);
   scratch_.assign(kPathScratchWords * (nodes_ + 1), 0);
-  third_used_.assign(nodes_ * nodes_, false);
-  all_touched_ = true;
-  touched_.clear();
-  if (nodes_ == 0) return;
-
-  for (std::size_t from = 0; from < nodes_; ++from) {
-    for (std::size_t to = 0; to < nodes_; ++to) {
-      if (from != to) set_weight(from, to, problem.weight[from * nodes_ + to]);
-    }
-  }
-  const PathKernel& kernel = kernel_of(set_);
-  const PathArrays p = arrays();
-  kernel.tails(&p, 0, nodes_);
-  for (std::size_t i = 0; i < nodes_; ++i) {
-    tail_cost_[i * stride_ + i] = tail2_cost_[i * stride_ + i] = kUnreachable;
-  }
-  kernel.bests(&p, 0, nodes_);
-  for (std::size_t i = 0; i < nodes_; ++i) best_cost_[i * stride_ + i] = kUnreachable;
-  kernel.seconds(&p, 0, nodes_);
-  // From a node to itself there is no path; the kernels find round trips.
-  for (std::size_t i = 0; i < nodes_; ++i) {
-    const std::size_t at = i * stride_ + i;
-    second_cost_[at] = kUnreachable;
-    best_first_[at] = best_last_[at] = second_first_[at] = second_last_[at] = 0;
-    tail_relay_[at] = tail2_relay_[at] = 0;
-  }
-  transpose(tail_cost_, tail_cost_to_);
-  transpose(tail_relay_, tail_relay_to_);
-  transpose(tail2_cost_, tail2_cost_to_);
-  transpose(tail2_relay_, tail2_relay_to_);
-  for (std::size_t from = 0; from < nodes_; ++from) {
-    for (std::size_t to = 0; to < nodes_; ++to) note_third(from, to);
-  }
 }
 
-void PathSolver::note_third(std::size_t from, std::size_t to) {
-  const std::size_t at = from * stride_ + to;
-  const std::uint16_t last = second_last_[at];
-  if (last == 0) return;
-  const std::size_t first = second_first_[at] - std::size_t{1};
-  const std::size_t tail = first * stride_ + to;
-  if (tail_relay_[tail] != last && tail2_relay_[tail] != last) {
-    third_used_[first * nodes_ + last - 1] = true;
+// From a node to itself there is no path; the kernels find round trips.
+void PathSolver::clear_diagonal(Matrix& cost, Matrix& first, Matrix& last) const {
+  for (std::size_t i = 0; i < nodes_; ++i) {
+    const std::size_t at = i * stride_ + i;
+    cost[at] = kUnreachable;
+    first[at] = last[at] = 0;
   }
 }
 
 void PathSolver::set_weight(std::size_t from, std::size_t to, PathUnits weight) {
-  const PathUnits cost = weight == 0 ? kUnreachable : weight;
-  weight_[from * stride_ + to] = cost;
-  const auto onward = static_cast<PathUnits>(add(relay_cost_[from], cost));
+  weight_[from * stride_ + to] = weight;
+  const auto onward = static_cast<PathUnits>(add(relay_cost_[from], weight));
   onward_[from * stride_ + to] = onward;
   onward_to_[to * stride_ + from] = onward;
 }

@@ -98,8 +98,8 @@ class PathSolver {
   void refresh_tails(std::size_t from, std::size_t to, bool cheaper);
   void refresh_tail(std::size_t relay, std::size_t to, std::size_t over, bool cheaper);
   void refresh_pair(std::size_t from, std::size_t to);
-  void note_third(std::size_t from, std::size_t to);
-  void transpose(const Matrix& matrix, Matrix& out) const;
+  void prepare();
+  void clear_diagonal(Matrix& cost, Matrix& first, Matrix& last) const;
 
   InstructionSet set_ = available_instruction_sets().back();
   std::size_t nodes_ = 0;
@@ -113,7 +113,7 @@ class PathSolver {
   Matrix tail_cost_to_, tail_relay_to_, tail2_cost_to_, tail2_relay_to_;
   Matrix best_cost_, best_first_, best_last_;
   Matrix second_cost_, second_first_, second_last_;
-  std::vector<bool> third_used_;  // [first relay][last relay] of second paths by a third-best tail
+  std::vector<std::uint8_t> third_used_;  // see PathArrays
   std::vector<std::uint32_t> scratch_;
   std::vector<std::uint32_t> dirty_;
   std::vector<std::uint32_t> touched_;

@@ -93,7 +93,7 @@ void PathSolver::find_dirty(const WeightChange& change, PathUnits before) {
     const std::size_t at = i * stride_ + t;
     if (tail_relay_[at] == id_j || tail2_relay_[at] == id_j) targets.push_back(t);
   }
-  if (third_used_[i * nodes_ + j] || targets.size() > kColumnsMax) {
+  if (third_used_[i * stride_ + j] != 0 || targets.size() > kColumnsMax) {
     for (std::size_t a = 0; a < nodes_; ++a) {
       const std::size_t row = a * stride_;
       std::size_t count = kernel.columns_equal(&best_first_[row], id_i, &best_last_[row], id_j,
@@ -169,7 +169,8 @@ void PathSolver::refresh_pair(std::size_t from, std::size_t to) {
   second_cost_[at] = second.cost;
   second_first_[at] = second.first;
   second_last_[at] = second.last;
-  if (third != 0) third_used_[(second.first - std::size_t{1}) * nodes_ + second.last - 1] = true;
+  if (third != 0 && second.last != 0)
+    third_used_[(second.first - std::size_t{1}) * stride_ + second.last - 1] = 1;
   touched_.push_back(static_cast<std::uint32_t>(from * nodes_ + to));
 }
 

@@ -29,6 +29,7 @@ struct LinkBelief {
   double lost_effective = 0.0;
   double sent_effective = 0.0;
   double sent_measured = 0.0;  // the part of sent_effective that is this link's own
+  bool loss_outdated = false;  // lossy on record, clean lately: worth probing faster for a while
 
   MonoTime last_heard;     // when packets last got through in this direction, collector's clock
   double damping = 0.0;    // flap penalty, decayed to this moment (RFC 2439 figure of merit)

@@ -99,7 +99,6 @@ std::optional<SenderSession::Due> SenderSession::push_probe(Now now, OpenInterva
   probe.sent = now.mono;
   probe.interval = interval.index;
   ++interval.unsettled;
-  if (epoch_ == 0) epoch_ = static_cast<std::uint32_t>(now.wall.ns / 100'000'000) | 1U;
   return Due{.flow = index, .sequence = sequence};
 }
 
@@ -137,7 +136,7 @@ void SenderSession::write_probe(Due due, UnixNanos now, ErrorEstimate own_error,
   const LinkTlv link{.hears = hearing_.hears,
                      .flow = due.flow,
                      .port = options_.link.from.port.value,
-                     .epoch = epoch_,
+                     .epoch = options_.epoch,
                      .silence = hearing_.silence,
                      .interval = options_.interval};
   rest = rest.subspan(write_tlv(link, kTlvUnrecognized, rest));

@@ -55,6 +55,8 @@ struct SenderOptions {
   std::optional<SessionKey> key = {};  // stamp_authenticated
   Duration interval = kSlowProbeInterval;
   std::uint8_t flows = 1;
+  // Names this session to the reflector; larger than that of any earlier session of the same link.
+  std::uint32_t epoch = 1;
   Duration answer_timeout = std::chrono::seconds(2);
   Duration drain = std::chrono::seconds(3);
   Duration settle = std::chrono::milliseconds(500);
@@ -173,7 +175,6 @@ class SenderSession {
   SenderOptions options_;
   Hearing hearing_;
   std::size_t packet_size_ = 0;
-  std::uint32_t epoch_ = 0;
   MonoTime regular_due_;
   std::optional<MonoTime> burst_due_;
   std::uint32_t burst_left_ = 0;

@@ -16,6 +16,11 @@ if(LINKPILOT_SANITIZE)
     $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-tsan>)
 endif()
 
+if(LINKPILOT_FUZZ)
+  # Coverage for libFuzzer in every object; the fuzz targets bring its main().
+  target_compile_options(lp_sanitizers INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 # What a linter needs before the sources can be read: schemas/ adds its generated code here.
 add_custom_target(generated_sources)
 

@@ -48,7 +48,7 @@ class Emulator {
  public:
   struct Options {
     bool real_time = true;
-    Duration spin = std::chrono::microseconds(50);
+    Duration spin = std::chrono::microseconds(70);
   };
   // All must outlive the object. `devices` in node order. The thread starts at once.
   Emulator(Wan& wan, std::vector<int> devices, LedgerFile& ledger, ThreadDoor& door,

@@ -17,7 +17,7 @@ struct RunOptions {
   std::string ledger;  // empty: none
   std::uint64_t seed = 1;
   bool real_time = true;
-  std::uint32_t spin_us = 50;
+  std::uint32_t spin_us = 70;
 };
 
 // Until SIGINT or SIGTERM. Prints one JSON line on stdout when packets flow:

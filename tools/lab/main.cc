@@ -101,7 +101,7 @@ void add_run(CLI::App& app, RunOptions& options, bool& ordinary_priority) {
   command->add_option("--seed", options.seed, "Seed of all chance (default 1)");
   command
       ->add_option("--spin-us", options.spin_us,
-                   "Spin this long before each deadline; 0: never (default 50)")
+                   "Spin this long before each deadline; 0: never (default 70)")
       ->check(CLI::Range(0, 200));
   command->add_flag(
       "--ordinary-priority", ordinary_priority,

@@ -205,13 +205,14 @@ int run(const PathProblem& problem, int runs, const std::string& directory) {
   const std::size_t stride =
       (problem.nodes + kPathPanel - 1) / kPathPanel * kPathPanel + kPathPanel;
   std::vector<std::vector<std::uint16_t>> matrices(
-      12, std::vector<std::uint16_t>(problem.nodes * stride, kUnreachable));
+      13, std::vector<std::uint16_t>(problem.nodes * stride, kUnreachable));
   for (std::size_t i = 0; i < problem.nodes; ++i) {
     for (std::size_t j = 0; j < problem.nodes; ++j) {
       if (i == j) continue;
       matrices[0][i * stride + j] = problem.weight[i * problem.nodes + j];
       matrices[1][i * stride + j] = static_cast<std::uint16_t>(
           std::min<std::uint32_t>(problem.weight[i * problem.nodes + j] + 30U, kUnreachable));
+      matrices[12][j * stride + i] = matrices[1][i * stride + j];
     }
   }
   std::vector<std::uint32_t> scratch(kPathScratchWords * (problem.nodes + 1));
@@ -230,6 +231,9 @@ int run(const PathProblem& problem, int runs, const std::string& directory) {
   p.second_cost = matrices[9].data();
   p.second_first = matrices[10].data();
   p.second_last = matrices[11].data();
+  std::vector<std::uint8_t> third_used(problem.nodes * stride);
+  p.third_used = third_used.data();
+  p.onward_to = matrices[12].data();
   p.scratch = scratch.data();
   const double cube = std::pow(static_cast<double>(problem.nodes), 3.0);
   for (int i = 0; i < runs; ++i) {

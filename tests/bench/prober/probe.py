@@ -342,6 +342,9 @@ def main() -> None:
     for (name, load), values in errors.items():
         key = f"rtt_error_us_{load}_p50" if name == "rtt" else f"{name}_error_us_{load}_p50"
         frame.add(key, values)
+    # TODO(soon): linkpilot-agent with 100 peers, reporting over CURVE; null until it is wired here.
+    for key in ("agent_rss_kb", "agent_anon_kb", "agent_cpu_percent"):
+        frame.put(key, None)
     frame.finish()
 
 

@@ -20,7 +20,7 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr std::size_t kKeys = 1 << 16;  // random draws over all targets
+constexpr std::size_t kKeys = 1 << 16;  // random draws over all targets: too many to be learnt
 constexpr std::int64_t kNow = samples::kCreated.ns + 1;
 
 double nanoseconds_since(SteadyClock::time_point start) {
@@ -39,12 +39,13 @@ std::uint64_t read_answer(const lpr_route& route) {
   return path.delay_ns + path.hops[0].node;
 }
 
-std::vector<std::string> draw_keys(const RouteTable& table) {
+// Pointers to one copy of each name: the bench should not measure the keys' own way into the cache.
+std::vector<const char*> draw_keys(const RouteTable& table) {
   std::mt19937_64 random(7);
-  std::vector<std::string> keys;
+  std::vector<const char*> keys;
   while (keys.size() < kKeys) {
     const NodeName& node = table.nodes[random() % table.nodes.size()];
-    if (node.id != table.node) keys.push_back(node.name);
+    if (node.id != table.node) keys.push_back(node.name.c_str());
   }
   return keys;
 }
@@ -56,29 +57,31 @@ struct Timing {
   std::uint64_t checksum = 0;
 };
 
-double time_throughput(lpr_reader* reader, const std::vector<std::string>& keys,
+double time_throughput(lpr_reader* reader, const std::vector<const char*>& keys,
                        std::uint64_t& checksum) {
+  // Rounds are short beside a time slice, so that the median is of rounds that nobody interrupted.
+  constexpr std::size_t kRound = 4096;
   std::vector<double> rounds;
-  for (int round = 0; round < 31; ++round) {
+  for (std::size_t round = 0; round < 800; ++round) {
     const auto start = SteadyClock::now();
-    for (const std::string& key : keys) {
+    for (std::size_t i = round * kRound; i < (round + 1) * kRound; ++i) {
       lpr_route route;
-      if (lpr_lookup(reader, LPR_PUSH, key.c_str(), kNow, &route) == LPR_OK) {
+      if (lpr_lookup(reader, LPR_PUSH, keys[i % kKeys], kNow, &route) == LPR_OK) {
         checksum += read_answer(route);
       }
     }
-    rounds.push_back(nanoseconds_since(start) / static_cast<double>(keys.size()));
+    rounds.push_back(nanoseconds_since(start) / static_cast<double>(kRound));
   }
   return percentile(rounds, 0.5);
 }
 
-double time_dependent(lpr_reader* reader, const std::vector<std::string>& keys,
+double time_dependent(lpr_reader* reader, const std::vector<const char*>& keys,
                       std::uint64_t& checksum) {
   const auto start = SteadyClock::now();
   std::size_t at = 0;
   for (std::size_t i = 0; i < keys.size() * 8; ++i) {
     lpr_route route;
-    if (lpr_lookup(reader, LPR_PUSH, keys[at].c_str(), kNow, &route) == LPR_OK) {
+    if (lpr_lookup(reader, LPR_PUSH, keys[at], kNow, &route) == LPR_OK) {
       const std::uint64_t answer = read_answer(route);
       checksum += answer;
       at = (at + 1 + (answer & 1)) % kKeys;
@@ -87,16 +90,16 @@ double time_dependent(lpr_reader* reader, const std::vector<std::string>& keys,
   return nanoseconds_since(start) / static_cast<double>(keys.size() * 8);
 }
 
-double time_singly(lpr_reader* reader, const std::vector<std::string>& keys,
+double time_singly(lpr_reader* reader, const std::vector<const char*>& keys,
                    std::uint64_t& checksum) {
   std::vector<double> timer;
   std::vector<double> single;
-  for (const std::string& key : keys) {
+  for (const char* key : keys) {
     const auto empty = SteadyClock::now();
     timer.push_back(nanoseconds_since(empty));
     const auto start = SteadyClock::now();
     lpr_route route;
-    if (lpr_lookup(reader, LPR_PUSH, key.c_str(), kNow, &route) == LPR_OK) {
+    if (lpr_lookup(reader, LPR_PUSH, key, kNow, &route) == LPR_OK) {
       checksum += read_answer(route);
     }
     single.push_back(nanoseconds_since(start));
@@ -111,7 +114,7 @@ struct Swaps {
 };
 
 // A look-up fails if it has no answer, an older one than before, or one of no published version.
-void look_up_during_swaps(lpr_client* client, const std::vector<std::string>& keys,
+void look_up_during_swaps(lpr_client* client, const std::vector<const char*>& keys,
                           const std::atomic<bool>& stop, Swaps& swaps) {
   lpr_reader* reader = lpr_reader_new(client);
   std::uint64_t newest = 0;
@@ -119,8 +122,7 @@ void look_up_during_swaps(lpr_client* client, const std::vector<std::string>& ke
   std::uint64_t lookups = 0;
   while (!stop.load(std::memory_order_relaxed)) {
     lpr_route route;
-    const lpr_status status =
-        lpr_lookup(reader, LPR_PUSH, keys[lookups % kKeys].c_str(), kNow, &route);
+    const lpr_status status = lpr_lookup(reader, LPR_PUSH, keys[lookups % kKeys], kNow, &route);
     ++lookups;
     if (status != LPR_OK || route.version < newest ||
         route.paths[route.chosen].cost_us != route.version) {
@@ -144,7 +146,7 @@ samples::Octets body_of_version(const RouteTable& first, std::uint64_t version) 
 }
 
 void swap_under_readers(lpr_client* client, const std::string& path, const RouteTable& table,
-                        const std::vector<std::string>& keys, std::uint64_t count, Swaps& swaps) {
+                        const std::vector<const char*>& keys, std::uint64_t count, Swaps& swaps) {
   // The first table is replaced before the readers start: its costs say nothing of its version.
   samples::put_file(path, body_of_version(table, 2));
   lpr_poll(client);
@@ -182,7 +184,7 @@ int run(std::size_t targets, std::uint64_t swap_count) {
   samples::put_file(table_path, body);
   const auto marks =
       route_client::MarksFile::open(marks_path, table.node, samples::kCreated).value();
-  const std::vector<std::string> keys = draw_keys(table);
+  const std::vector<const char*> keys = draw_keys(table);
   const double open_ms = time_open(table_path, marks_path);
   lpr_client* client = lpr_open(table_path.c_str(), marks_path.c_str(), nullptr);
   if (client == nullptr) return 1;

@@ -49,12 +49,15 @@ TEST(CollectorRefusal, OfTwoAgentsWithOneKeyTheNewestWinsWithoutTakingTurns) {
   ASSERT_TRUE(fleet.greet("a"));
   fleet.connect("twin", "a").run_id = 2;
   ASSERT_TRUE(fleet.greet("twin"));
-  ASSERT_TRUE(fleet.run([&] { return fleet.at("a").heard.refusals.size() >= 5 && fleet.at("twin").heard.pongs.size() >= 2; },
-                        [&] {
-                          fleet.at("a").hello();
-                          fleet.at("a").send(Ping{1, {}});
-                          fleet.at("twin").send(Ping{1, {}});
-                        }));
+  ASSERT_TRUE(fleet.run(
+      [&] {
+        return fleet.at("a").heard.refusals.size() >= 5 && fleet.at("twin").heard.pongs.size() >= 2;
+      },
+      [&] {
+        fleet.at("a").hello();
+        fleet.at("a").send(Ping{1, {}});
+        fleet.at("twin").send(Ping{1, {}});
+      }));
   EXPECT_TRUE(fleet.at("twin").heard.refusals.empty());
   EXPECT_FALSE(fleet.at("twin").heard.pongs.empty());
   EXPECT_THAT(events_text(process), HasSubstr("duplicate_agent"));

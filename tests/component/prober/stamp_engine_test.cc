@@ -1,8 +1,13 @@
 // Two STAMP engines over loopback sockets: real packets, real kernel stamps, exact counts.
 #include <gtest/gtest.h>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <thread>
 
+#include "base/rng.h"
 #include "prober/stamp/engine.h"
 
 namespace linkpilot::prober {
@@ -33,8 +38,9 @@ TotalCounts total_of(const std::vector<LinkSample>& samples) {
 // A pair of nodes on one loopback address; their reflectors differ by UDP port.
 class EnginePair {
  public:
-  explicit EnginePair(std::string_view address, ProbeMode mode = ProbeMode::stamp)
-      : address_(*IpAddress::parse(address)), mode_(mode) {
+  explicit EnginePair(std::string_view address, ProbeMode mode = ProbeMode::stamp,
+                      KernelClockState clock_state = {})
+      : address_(*IpAddress::parse(address)), mode_(mode), clock_state_(clock_state) {
     a_ = start(NodeId(1), 21862);
     b_ = start(NodeId(2), 21863);
   }
@@ -44,6 +50,17 @@ class EnginePair {
   static LinkId link_ab() { return {{NodeId(1), PortIndex(0)}, {NodeId(2), PortIndex(0)}}; }
   Now now() { return clock_.now(); }
 
+  PlannedLink planned(LinkId link, std::uint16_t peer_port, Duration interval,
+                      std::uint8_t flows) const {
+    PlannedLink planned{.link = link,
+                        .peer = {address_, peer_port},
+                        .interval = interval,
+                        .flows = flows,
+                        .mode = mode_,
+                        .secret = {}};
+    if (mode_ == ProbeMode::stamp_authenticated) planned.secret.assign(32, 0x5a);
+    return planned;
+  }
   void plan(Duration interval, std::uint8_t flows) {
     a_->apply(std::vector{planned(link_ab(), 21863, interval, flows)}, now());
     b_->apply(std::vector{planned(link_ab().reversed(), 21862, interval, flows)}, now());
@@ -85,24 +102,14 @@ class EnginePair {
     options.drain = milliseconds(600);
     options.settle = milliseconds(200);
     options.seed = self.value;
+    options.clock_state = [this] { return clock_state_; };
     auto engine = StampEngine::create(options);
     if (!engine) ADD_FAILURE() << engine.error().message;
     return engine ? std::move(*engine) : nullptr;
   }
-  PlannedLink planned(LinkId link, std::uint16_t peer_port, Duration interval,
-                      std::uint8_t flows) const {
-    PlannedLink planned{.link = link,
-                        .peer = {address_, peer_port},
-                        .interval = interval,
-                        .flows = flows,
-                        .mode = mode_,
-                        .secret = {}};
-    if (mode_ == ProbeMode::stamp_authenticated) planned.secret.assign(32, 0x5a);
-    return planned;
-  }
-
   IpAddress address_;
   ProbeMode mode_;
+  KernelClockState clock_state_;
   SystemClock clock_;
   std::unique_ptr<StampEngine> a_;
   std::unique_ptr<StampEngine> b_;
@@ -159,6 +166,143 @@ INSTANTIATE_TEST_SUITE_P(Families, EngineOverLoopback,
                          testing::Values(std::tuple("127.0.0.1", ProbeMode::stamp),
                                          std::tuple("::1", ProbeMode::stamp),
                                          std::tuple("127.0.0.1", ProbeMode::stamp_authenticated)));
+
+TEST(StampEngine, KeepsSequencesAndPhaseOfLinksThatStayInThePlan) {
+  EnginePair pair("127.0.0.1");
+  pair.plan(milliseconds(20), 1);
+  pair.run_for(milliseconds(200));
+  for (int i = 0; i < 20; ++i) {  // the same plan again and again: nothing may start anew
+    pair.plan(milliseconds(20), 1);
+    pair.run_for(milliseconds(10));
+  }
+  pair.plan(milliseconds(10), 2);  // another pace: the same session
+  pair.run_for(milliseconds(200));
+  pair.stop();
+  const TotalCounts a = total_of(pair.samples_a);
+  EXPECT_EQ(a.lost, 0U);
+  EXPECT_EQ(a.sent, a.answered + a.late);
+  EXPECT_EQ(pair.b().counters().refused_replay, 0U);
+  EXPECT_GE(a.sent + a.missed, 30U);
+}
+
+TEST(StampEngine, TakesUpALinkThatLeftThePlanForAMoment) {
+  EnginePair pair("127.0.0.1");
+  for (int i = 0; i < 5; ++i) {
+    pair.plan(milliseconds(10), 1);
+    pair.run_for(milliseconds(60));
+    pair.a().apply({}, pair.now());
+    pair.run_for(milliseconds(15));
+  }
+  pair.stop();
+  const TotalCounts a = total_of(pair.samples_a);
+  EXPECT_EQ(a.lost, 0U);
+  EXPECT_EQ(pair.b().counters().refused_replay, 0U);
+}
+
+TEST(StampEngine, StretchesAPlanAboveItsCeilingAndSaysSo) {
+  EnginePair pair("127.0.0.1");
+  const PlannedLink greedy = pair.planned(EnginePair::link_ab(), 21863, Duration(1000), 1);
+  const ApplyOutcome outcome = pair.a().apply(std::vector{greedy}, pair.now());
+  EXPECT_EQ(outcome.sessions, 1U);
+  EXPECT_EQ(outcome.capped, 1U);
+  pair.run_for(milliseconds(200));
+  EXPECT_LE(pair.a().counters().probes_sent, 20'000U);  // the default ceiling, for a whole second
+}
+
+TEST(StampEngine, CountsWhatTheKernelRefusesAsItsOwnErrorAndKeepsStampsRight) {
+  EnginePair pair("127.0.0.1");
+  pair.plan(milliseconds(10), 1);
+  PlannedLink refused = pair.planned(EnginePair::link_ab(), 862, milliseconds(10), 1);
+  refused.link.to = {NodeId(3), PortIndex(0)};
+  refused.peer.address = IpAddress::v4(255, 255, 255, 255);  // broadcast: EACCES
+  const PlannedLink good = pair.planned(EnginePair::link_ab(), 21863, milliseconds(10), 1);
+  pair.a().apply(std::vector{refused, good}, pair.now());
+  pair.run_for(milliseconds(500));
+  pair.stop();
+  TotalCounts to_refused;
+  for (const LinkSample& sample : pair.samples_a) {
+    if (sample.link.to.node == NodeId(3)) {
+      EXPECT_EQ(sample.sent, 0U);
+      to_refused.errors += sample.local_send_error;
+      continue;
+    }
+    EXPECT_EQ(sample.local_send_error, 0U);
+    EXPECT_EQ(sample.sent, sample.answered + sample.late);
+    EXPECT_EQ(sample.rtt.count(), sample.answered);
+  }
+  EXPECT_GT(to_refused.errors, 10U);
+  EXPECT_EQ(pair.a().counters().send_errors, to_refused.errors);
+}
+
+TEST(StampEngine, SendsABurstOnAllFlowsOfTheLink) {
+  EnginePair pair("127.0.0.1");
+  pair.plan(seconds(1), 2);
+  pair.a().burst(EnginePair::link_ab(), 32, milliseconds(1), pair.now());
+  pair.run_for(milliseconds(150));
+  std::array<int, 2> heard{};
+  for (const Arrival& arrival : pair.arrivals_b) {
+    if (arrival.kind == Arrival::Kind::peer_probe) ++heard[arrival.flow];
+  }
+  EXPECT_GE(heard[0] + heard[1], 32);
+  EXPECT_GE(heard[0], 16);
+  EXPECT_GE(heard[1], 16);
+}
+
+TEST(StampEngine, ReportsOneWayDelaysWhenBothKernelsAreSynchronised) {
+  EnginePair pair("127.0.0.1", ProbeMode::stamp,
+                  {.synchronized = true, .max_error = std::chrono::microseconds(100)});
+  pair.plan(milliseconds(10), 1);
+  pair.run_for(milliseconds(300));
+  pair.stop();
+  ASSERT_FALSE(pair.samples_a.empty());
+  for (const LinkSample& sample : pair.samples_a) {
+    EXPECT_EQ(sample.forward_delay.count, sample.answered);
+    EXPECT_GE(sample.forward_delay.error, std::chrono::microseconds(200));
+  }
+}
+
+TEST(StampEngine, RefusesGarbageStrangersAndReplaysWithoutAnAnswer) {
+  EnginePair pair("127.0.0.1");
+  pair.plan(milliseconds(50), 1);
+  pair.run_for(milliseconds(100));
+  const std::uint64_t reflected_to = pair.a().counters().probes_reflected;
+  const int stranger = socket(AF_INET, SOCK_DGRAM, 0);
+  ASSERT_GE(stranger, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(21862);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  Rng rng(7);
+  for (int i = 0; i < 1000; ++i) {
+    std::vector<std::uint8_t> bytes(rng.below(1600));
+    for (std::uint8_t& octet : bytes) octet = static_cast<std::uint8_t>(rng.next());
+    if (bytes.size() > 16) bytes[15] = bytes[14] = 0;  // SSID zero: nobody's
+    sendto(stranger, bytes.data(), bytes.size(), 0, reinterpret_cast<const sockaddr*>(&to),
+           sizeof to);
+  }
+  pair.run_for(milliseconds(100));
+  char answer = 0;
+  EXPECT_LT(recv(stranger, &answer, 1, MSG_DONTWAIT), 0);
+  close(stranger);
+  const StampCounters& counters = pair.a().counters();
+  EXPECT_EQ(counters.refused_malformed + counters.refused_unknown_session, 1000U);
+  EXPECT_GT(counters.probes_reflected, reflected_to);  // the peer is served all the same
+}
+
+TEST(StampEngine, SaysWhichAddressCannotBeBound) {
+  StampEngineOptions options;
+  options.self = NodeId(1);
+  options.ports.push_back({.index = PortIndex(0),
+                           .isp = "",
+                           .listen = IpAddress::v4(192, 0, 2, 77),
+                           .advertised = {},
+                           .stamp_port = 21899,
+                           .capacity = {},
+                           .bill = ""});
+  const auto engine = StampEngine::create(options);
+  ASSERT_FALSE(engine.has_value());
+  EXPECT_NE(engine.error().message.find("192.0.2.77:21899"), std::string::npos);
+}
 
 }  // namespace
 }  // namespace linkpilot::prober

@@ -31,12 +31,12 @@ Text text_of(std::span<const std::uint8_t> bytes) { return {bytes.begin(), bytes
 
 // Runs the loop until `done` says so; false after `limit`, which is generous: machines are busy.
 bool run_until(asio::io_context& loop, const std::function<bool()>& done,
-               std::chrono::milliseconds limit = 20s) {
+               std::chrono::milliseconds limit = 60s) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (!done()) {
     if (std::chrono::steady_clock::now() > end) return false;
     loop.restart();
-    loop.run_one_for(20ms);
+    loop.run_one_for(2ms);
   }
   return true;
 }

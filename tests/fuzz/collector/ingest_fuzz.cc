@@ -1,5 +1,5 @@
-// Anything an enrolled agent may send, as often as it likes: nothing ends the collector, and nothing is
-// acknowledged that was not stored. The first octet of the input says who speaks.
+// Anything an enrolled agent may send, as often as it likes: nothing ends the collector, and
+// nothing is acknowledged that was not stored. The first octet of the input says who speaks.
 #include <algorithm>
 #include <cstdlib>
 

@@ -188,7 +188,8 @@ TEST(Ingest, AnAgentThatSaysNothingIsSilentAfterTheSetTime) {
 TEST(Ingest, RestoredMarksAndReportsAreKnownAfterARestart) {
   IngestBench bench;
   bench.ingest.restore({{NodeId{1}, {5, 7, 0}, {9}}}, bench.now);
-  bench.ingest.refold(NodeId{1}, report(bench, 7, link(1, 2)), bench.now.wall - seconds(5), bench.now);
+  bench.ingest.refold(NodeId{1}, report(bench, 7, link(1, 2)), bench.now.wall - seconds(5),
+                      bench.now);
   EXPECT_EQ(bench.ingest.counters().samples_folded, 1u);
   bench.hello("a", "x");
   EXPECT_EQ(bench.sent<Welcome>("x").back().acked_sequence, 7u);

@@ -40,7 +40,10 @@ class NodeWatch : public testing::Test {
   }
   std::vector<NodeVerdict> judge() {
     return judge_nodes(
-        agents_, beliefs_, [this](LinkId link) { return all_fast_ || link.from.node.value == 1; },
+        agents_, beliefs_,
+        [this](LinkId link) {
+          return (all_fast_ || link.from.node.value == 1) && link.from.node.value != slow_peer_;
+        },
         now_);
   }
 
@@ -48,6 +51,7 @@ class NodeWatch : public testing::Test {
   Agents agents_;
   std::vector<optimizer::LinkBelief> beliefs_;
   bool all_fast_ = true;
+  std::uint16_t slow_peer_ = 0;
 };
 
 TEST_F(NodeWatch, TheCollectorsSilenceAloneKillsNobody) {
@@ -70,6 +74,26 @@ TEST_F(NodeWatch, AQuietNodeThatNoFastPeerReachesIsDead) {
   EXPECT_EQ(verdicts[0].node, NodeId{4});
   EXPECT_TRUE(verdicts[0].dead);
   EXPECT_THAT(verdicts[0].reason, testing::HasSubstr("node silent since 2027"));
+}
+
+TEST_F(NodeWatch, ANodeThatTwoFastPeersLoseIsDeadUntilItSpeaksAgain) {
+  slow_peer_ = 3;
+  agents_[NodeId{4}].last_heard = now_.mono - milliseconds(300);
+  say_dead(1, 4);
+  EXPECT_TRUE(judge().empty()) << "one peer may be wrong";
+  say_dead(2, 4);
+  const std::vector<NodeVerdict> verdicts = judge();
+  ASSERT_EQ(verdicts.size(), 1u);
+  EXPECT_TRUE(verdicts[0].dead);
+
+  agents_[NodeId{4}].dead = true;
+  now_.mono += milliseconds(200);
+  agents_[NodeId{4}].last_heard = now_.mono;
+  ASSERT_EQ(judge().size(), 1u);
+  EXPECT_FALSE(judge()[0].dead) << "it speaks: its slow links may live";
+  agents_[NodeId{4}].dead = false;
+  now_.mono += milliseconds(900);
+  EXPECT_TRUE(judge().empty()) << "and it is not called dead again between two of its words";
 }
 
 TEST_F(NodeWatch, ANodeThatTalksButNobodyReachesIsDeadToo) {

@@ -194,7 +194,9 @@ TEST(StampExchange, StartsAnewWhenTheSenderDoes) {
   sim.run_until(at_seconds(3));
   // The same address, port and SSID; sequences from zero; a later start.
   const MonoTime restart = at_seconds(5);
-  sim.sender = SenderSession(some_options(1), restart);
+  SenderOptions later = some_options(1);
+  later.epoch = 2;
+  sim.sender = SenderSession(later, restart);
   const std::uint32_t sent_before = sim.truth().sent;
   const std::uint32_t answered_before = sim.truth().answered;
   sim.samples.clear();
