@@ -241,19 +241,26 @@ class Report:
         unanswered, dead = self._bad_choices()
         return {"lookups_total": sum(s["total"] for s in last),
                 "lookups_failed": older + unpublished + unanswered + dead,
-                "lookups": {"older": older, "not_published": unpublished, "unanswered": unanswered, "next_hop_dead": dead}}
+                "lookups": {"older": older, "not_published": unpublished, "unanswered": unanswered, "next_hop_dead": dead,
+                            "examples": self.bad_choices}}
 
     def _bad_choices(self):
         """Spans (not single look-ups) in which the answer was none, or one that led into a dead link."""
         unanswered = dead = 0
+        self.bad_choices = []  # examples, for whoever has to find out why
         for source, log in self.fleet.logs.items():
             for to, events in log.choices.items():
                 ends = [e["t"] for e in events[1:]] + [self.facts["end_ns"]]
                 for event, end in zip(events, ends):
+                    target, is_bad = self.names.get(to), False
                     if event["status"] != "ok":
-                        unanswered += not self._is_unreachable(source, self.names.get(to), event["t"], end)
+                        is_bad = not self._is_unreachable(source, target, event["t"], end)
+                        unanswered += is_bad
                     else:
-                        dead += self._leads_into_death(source, self.names.get(to), event, end)
+                        is_bad = self._leads_into_death(source, target, event, end)
+                        dead += is_bad
+                    if is_bad and len(self.bad_choices) < 10:
+                        self.bad_choices.append({"from": source, "to": target, "until_ns": end, **event})
         return unanswered, dead
 
     def _absences(self, name):
@@ -270,7 +277,7 @@ class Report:
         return any(low <= start and end <= high for name in (source, target) for low, high in self._absences(name))
 
     def _leads_into_death(self, source, target, event, end):
-        """A look-up of a target that is down itself is not judged: no answer could name a next hop that lives."""
+        """For a target that is down itself no next hop is right: `node.left_all_tables_ms` judges that."""
         hop, start = event["path"][0], event["t"]
         for cut in self.facts["cuts"]:
             if (self._number(source), hop) not in self._dead_links(cut):

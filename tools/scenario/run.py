@@ -4,6 +4,7 @@ this machine. tools/demo builds what is needed and calls this."""
 import argparse
 import json
 import os
+import pickle
 import random
 import signal
 import sys
@@ -56,6 +57,8 @@ def finish(world, timeline, story, options):
     samples = list(world.api.samples())
     story.note(f"{len(samples)} link samples are fetched from the collector's store")
     world.lab.ask(op="flush")
+    with open(world.path("facts.pickle"), "wb") as file:  # with the samples, all that a figure is made from
+        pickle.dump((facts, samples, lab_status), file)
     report = Report(world, facts, timeline.fleet, samples, lab_status, ledger.read(world.ledger_path)).figures()
     report["seed"], report["topology"] = options.seed, os.path.basename(world.topology_path)
     wanted = facts.get("wanted_streams", {"first_hop": 0, "later_hop": 0})
