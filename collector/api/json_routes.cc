@@ -27,6 +27,14 @@ std::string_view link_state_text(const optimizer::LinkBelief& belief) {
   return belief.measured && !belief.stale ? "alive" : "unmeasured";
 }
 
+// A bucket's middle may lie outside of what was seen; the extremes are kept exactly, so they bound
+// it.
+Json rtt_quantile_ms(const LinkSample& sample, double q) {
+  const std::optional<Duration> value = sample.rtt.quantile(q);
+  if (!value) return nullptr;
+  return ms(std::clamp(*value, sample.rtt_min, std::max(sample.rtt_min, sample.rtt_max)));
+}
+
 std::string_view timestamps_text(TimestampMethod method) {
   switch (method) {
     case TimestampMethod::unspecified:
@@ -187,7 +195,7 @@ Json sample_json(const CollectorView& view, const ReportRow& row, const LinkSamp
           {"missed_by_us", sample.missed_by_us},
           {"local_send_error", sample.local_send_error},
           {"rtt_ms_min", answered ? Json(ms(sample.rtt_min)) : Json(nullptr)},
-          {"rtt_ms_p50", quantile_ms(sample.rtt, 0.5)},
+          {"rtt_ms_p50", rtt_quantile_ms(sample, 0.5)},
           {"rtt_ms_max", answered ? Json(ms(sample.rtt_max)) : Json(nullptr)},
           {"rtt_ms_mean", answered ? Json(ms(sample.rtt_sum / sample.answered)) : Json(nullptr)},
           {"timestamps", timestamps_text(sample.timestamps)}};
@@ -327,8 +335,8 @@ Json probe_json(const CollectorView& view, const LinkSample& sample, Duration el
           {"reordered", sample.reordered_forward + sample.reordered_backward},
           {"missed_by_us", sample.missed_by_us},
           {"rtt_ms_min", answered ? Json(ms(sample.rtt_min)) : Json(nullptr)},
-          {"rtt_ms_p50", quantile_ms(sample.rtt, 0.5)},
-          {"rtt_ms_p90", quantile_ms(sample.rtt, 0.9)},
+          {"rtt_ms_p50", rtt_quantile_ms(sample, 0.5)},
+          {"rtt_ms_p90", rtt_quantile_ms(sample, 0.9)},
           {"rtt_ms_max", answered ? Json(ms(sample.rtt_max)) : Json(nullptr)},
           {"rtt_ms_mean", answered ? Json(ms(sample.rtt_sum / sample.answered)) : Json(nullptr)},
           {"forward_ms_min", one_way(sample.forward_delay)},
