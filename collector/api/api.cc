@@ -10,6 +10,7 @@
 #include "collector/api/json_views.h"
 #include "collector/api/metrics.h"
 #include "collector/ingest/link_text.h"
+#include "schemas/route_file_codec.h"
 
 namespace linkpilot::collector {
 
@@ -154,6 +155,33 @@ ApiResponse answer_samples(Query& query, const CollectorView& view, const std::s
   return respond(samples_json(view, *rows, after, rows->size() == limit, query.text("link")));
 }
 
+// What was in force, or, with `version` (and `epoch`, default the present one), what was then.
+ApiResponse answer_routes(Query& query, const CollectorView& view, const std::string& store_path,
+                          std::optional<NodeId> node, std::optional<NodeId> to) {
+  if (!query.has("version")) return respond(routes_json(view, view.tables, node, to));
+  const TableVersion at{query.number("epoch", view.epoch, std::uint64_t{1} << 62),
+                        query.number("version", 0, std::uint64_t{1} << 62)};
+  if (query.refusal()) return respond(*query.refusal());
+  Result<std::vector<SignedTable>> kept = read_tables(store_path, at);
+  if (!kept) return respond(kept.error());
+  if (kept->empty()) {
+    return respond(
+        Refusal{404,
+                "not_found",
+                fmt::format("no table of version {}.{} or before it is kept", at.epoch, at.version),
+                {},
+                "GET /v1/status names the newest version"});
+  }
+  std::map<NodeId, PublishedTable> tables;
+  for (SignedTable& table : *kept) {
+    Result<RouteTable> decoded = schemas::decode_route_file(table.body);
+    if (!decoded) return respond(decoded.error());
+    tables[table.node] = {std::make_shared<const RouteTable>(*std::move(decoded)),
+                          std::make_shared<const SignedTable>(std::move(table)), true};
+  }
+  return respond(routes_json(view, tables, node, to));
+}
+
 struct ProbeOrder {
   std::string from;
   std::string to;
@@ -255,7 +283,9 @@ ApiResponse Api::answer(const ApiRequest& request) {
   if (request.path == "/v1/status") return respond(status_json(*view));
   if (request.path == "/v1/agents") return respond(agents_json(*view, node));
   if (request.path == "/v1/links") return respond(links_json(*view, from, to));
-  if (request.path == "/v1/routes") return respond(routes_json(*view, node, to));
+  if (request.path == "/v1/routes") {
+    return answer_routes(query, *view, options_.store_path, node, to);
+  }
   if (request.path == "/v1/plan") return respond(plan_json(*view));
   if (request.path == "/v1/events") return answer_events(query, events_);
   if (request.path == "/v1/samples") return answer_samples(query, *view, options_.store_path);

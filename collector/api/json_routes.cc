@@ -90,10 +90,16 @@ Json link_json(const CollectorView& view, const PacedLink& paced,
     out["loss_ratio"] = belief.loss_ratio();
     out["loss_ratio_upper"] = cost.loss_upper;
     out["cost_ms"] = belief.usable() ? Json(cost.total.value) : Json(nullptr);
+    out["cost_terms_ms"] = {{"delay", cost.delay},
+                            {"jitter_allowance", cost.jitter_allowance},
+                            {"loss_recovery", cost.loss_recovery},
+                            {"load", cost.load},
+                            {"price", cost.price},
+                            {"damping", cost.damping}};
   } else {
     for (const char* key :
          {"rtt_ms_min", "rtt_ms_p50", "rtt_ms_p90", "delay_ms", "delay_from_clocks", "jitter_ms",
-          "loss_ratio", "loss_ratio_upper", "cost_ms"}) {
+          "loss_ratio", "loss_ratio_upper", "cost_ms", "cost_terms_ms"}) {
       out[key] = nullptr;
     }
   }
@@ -230,9 +236,11 @@ Json links_json(const CollectorView& view, std::optional<NodeId> from, std::opti
   return {{"links", std::move(links)}};
 }
 
-Json routes_json(const CollectorView& view, std::optional<NodeId> node, std::optional<NodeId> to) {
+Json routes_json(const CollectorView& view,
+                 const std::map<NodeId, PublishedTable>& published_tables,
+                 std::optional<NodeId> node, std::optional<NodeId> to) {
   Json tables = Json::array();
-  for (const auto& [id, published] : view.tables) {
+  for (const auto& [id, published] : published_tables) {
     if (!node || id == *node) tables.push_back(table_json(view, published, to));
   }
   return {{"tables", std::move(tables)}};

@@ -24,8 +24,9 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json agents_json(const CollectorView& view, std::optional<NodeId> node);
 [[nodiscard]] Json links_json(const CollectorView& view, std::optional<NodeId> from,
                               std::optional<NodeId> to);
-[[nodiscard]] Json routes_json(const CollectorView& view, std::optional<NodeId> node,
-                               std::optional<NodeId> to);
+[[nodiscard]] Json routes_json(const CollectorView& view,
+                               const std::map<NodeId, PublishedTable>& published_tables,
+                               std::optional<NodeId> node, std::optional<NodeId> to);
 [[nodiscard]] Json events_json(const EventLog::Page& page);
 [[nodiscard]] Json plan_json(const CollectorView& view);
 [[nodiscard]] Json samples_json(const CollectorView& view, const std::vector<ReportRow>& rows,

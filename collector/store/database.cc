@@ -54,6 +54,10 @@ Statement& Statement::bind(int index, std::string_view value) {
 }
 
 Statement& Statement::bind(int index, std::span<const std::uint8_t> value) {
+  if (value.empty()) {
+    sqlite3_bind_zeroblob(statement_.get(), index, 0);  // a null pointer would be taken for NULL
+    return *this;
+  }
   sqlite3_bind_blob64(statement_.get(), index, value.data(), value.size(), SQLITE_STATIC);
   return *this;
 }

@@ -147,6 +147,10 @@ class Store {
 [[nodiscard]] Result<std::vector<ReportRow>> read_reports(const std::string& path,
                                                           std::uint64_t after_row,
                                                           std::size_t count);
+// What each node had at `version` of `epoch`: its newest table not above it, of those still kept.
+// Without signatures.
+[[nodiscard]] Result<std::vector<SignedTable>> read_tables(const std::string& path,
+                                                           TableVersion at);
 // Calls `visit` with every report received since `since`, oldest first, at most `count`.
 [[nodiscard]] Status visit_reports_since(const std::string& path, UnixNanos since,
                                          std::size_t count,

@@ -51,6 +51,26 @@ Result<std::vector<ReportRow>> read_reports(const std::string& path, std::uint64
   }
 }
 
+Result<std::vector<SignedTable>> read_tables(const std::string& path, TableVersion at) {
+  Result<Database> database = Database::open(path, Database::Access::read_only);
+  if (!database) return fail(database.error());
+  Result<Statement> statement = database->prepare(
+      "SELECT node, max(version), body FROM tables WHERE epoch = ? AND version <= ? GROUP BY node");
+  if (!statement) return fail(statement.error());
+  statement->bind(1, as_stored(at.epoch)).bind(2, as_stored(at.version));
+  std::vector<SignedTable> tables;
+  for (;;) {
+    Result<bool> more = statement->step();
+    if (!more) return fail(more.error());
+    if (!*more) return tables;
+    SignedTable& table = tables.emplace_back();
+    table.node = NodeId{static_cast<std::uint16_t>(statement->integer(0))};
+    table.version = {at.epoch, as_identity(statement->integer(1))};
+    const std::span<const std::uint8_t> body = statement->blob(2);
+    table.body.assign(body.begin(), body.end());
+  }
+}
+
 Status visit_reports_since(const std::string& path, UnixNanos since, std::size_t count,
                            const std::function<void(const ReportRow&)>& visit) {
   Result<Database> database = Database::open(path, Database::Access::read_only);

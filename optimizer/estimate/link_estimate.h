@@ -26,9 +26,9 @@ struct EstimateParameters {
   // A link whose end died with a bad word on its lips lives again after this many delivered
   // samples.
   std::uint8_t delivered_samples_revive = 10;
-  // A record of at least `outdated_lost` effective losses is outdated once this many probes in a row
-  // were not lost: the link deserves faster probes, so that its record is renewed (30 % of links that
-  // still lose 3 % get there by luck).
+  // A record of at least `outdated_lost` effective losses is outdated once this many probes in a
+  // row were not lost: the link deserves faster probes, so that its record is renewed (30 % of
+  // links that still lose 3 % get there by luck).
   double outdated_lost = 2.0;
   std::uint32_t outdated_clean_probes = 40;
   std::uint32_t answered_min = 5;  // answered probes before a link counts as measured

@@ -32,13 +32,13 @@ SOCKET_SHELL = re.compile(r"prober/.*_socket\.(cc|h)$")
 
 # Angle-bracket include -> the files that may have it (regular expressions over the path).
 LIBRARIES = [
-    (re.compile(r"capnp/|kj/"), r"schemas/.*\.cc$"),
+    (re.compile(r"capnp/|kj/"), r"schemas/(.*\.cc|wire_values\.h|kj_compat\.h)$"),
     (re.compile(r"Eigen/"), r"optimizer/.*\.cc$"),
     (re.compile(r"httplib\.h"), r"(collector/api|tools/linkpilot)/.*\.cc$"),
     (re.compile(r"toml\+\+/"), r"base/runtime/config_reader\.cc$"),
     (re.compile(r"spdlog/"), r"base/runtime/log\.cc$"),
     (re.compile(r"sqlite3\.h"), r"(collector/store|tools)/.*$"),
-    (re.compile(r"zmq(\.hpp|_addon\.hpp|\.h)$"), r"base/runtime/.*\.cc$"),
+    (re.compile(r"zmq(\.hpp|_addon\.hpp|\.h)$"), r"base/runtime/(.*\.cc|zmq_socket\.h)$"),
     (re.compile(r"asio(/|\.hpp)"), r"(base/runtime|agent|collector|tools)/.*$"),
     (re.compile(r"curl/"), r"(collector/mail|tools|prober)/.*$"),
     (re.compile(r"sodium"), r"(base/runtime|prober/stamp)/.*\.cc$"),

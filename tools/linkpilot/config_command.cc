@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
-
 #include "agent/config/agent_config.h"
 #include "base/runtime/config_reader.h"
 #include "collector/config/config.h"
@@ -21,8 +20,9 @@ Result<Kind> recognise(const std::string& path) {
   if (reader->has("node")) return Kind::agent;
   if (reader->has("listen") || reader->has("keys")) return Kind::collector;
   return fail(ErrorCode::invalid_argument,
-              path + ": neither an agent's file (it has [node]) nor a collector's ([listen], "
-                     "[keys])");
+              path +
+                  ": neither an agent's file (it has [node]) nor a collector's ([listen], "
+                  "[keys])");
 }
 
 int check_config(const Context& context, const std::string& path) {

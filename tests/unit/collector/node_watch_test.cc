@@ -104,14 +104,14 @@ TEST_F(NodeWatch, ANodeThatTalksButNobodyReachesIsDeadToo) {
 }
 
 TEST_F(NodeWatch, DeadPeersAreNoWitnesses) {
-  for (const std::uint16_t dead : {3, 4}) {
+  for (const std::uint16_t dead : {std::uint16_t{3}, std::uint16_t{4}}) {
     quiet(dead);
     say_dead(1, dead);
     say_dead(2, dead);
   }
   EXPECT_EQ(judge().size(), 2u);
   // And what the dead ones said of the living kills nobody.
-  for (const std::uint16_t dead : {3, 4}) {
+  for (const std::uint16_t dead : {std::uint16_t{3}, std::uint16_t{4}}) {
     say_dead(dead, 1);
     say_dead(dead, 2);
   }
