@@ -156,8 +156,8 @@ class Timeline:
         def is_avoided(paths):
             return not any(dead & set(links_of(way)) for way in paths.values())
 
-        turned = self.wait(lambda: is_avoided(self.fleet.paths()), 5, 0.02)
-        loaded = self.wait(lambda: is_avoided(self.fleet.paths(published=True)), 5, 0.02)
+        turned = self.wait(lambda: is_avoided(self.fleet.paths()), 5, 0.05)
+        loaded = self.wait(lambda: is_avoided(self.fleet.paths(published=True)), 5, 0.05)
         self.pause(2.0)
         cut["heal_ns"] = self.world.lab.heal(**{"from": a, "to": b, "both": kind == "two_way"})
         self.facts["cuts"].append(cut)
@@ -227,14 +227,14 @@ class Timeline:
         self.story.chapter(f"A node dies and returns{', and a new one joins' if self.joiner else ''}")
         fact = {"node": node, "down_ns": self.world.lab.fault("node_down", node=node)}
         self.story.did(f"{node} is down: nothing gets in or out")
-        took = self.wait(lambda: not self._tables_with(node), 15, 0.02)
+        took = self.wait(lambda: not self._tables_with(node), 15, 0.05)
         self.story.saw(f"{node} is in no other node's table any more, after about {took * 1000:.0f} ms" if took is not None
                        else f"{node} is still in the tables of {', '.join(self._tables_with(node))}")
         self.pause(4.0)
         fact["up_ns"] = self.world.lab.heal(node=node)
         self.story.did(f"{node} is back")
         others = len(self.fleet.logs) - 1
-        took = self.wait(lambda: len(self._tables_with(node)) == others, 30, 0.02)
+        took = self.wait(lambda: len(self._tables_with(node)) == others, 30, 0.05)
         self.story.saw(f"every other node has a route to it again, after about {took:.1f} s" if took is not None
                        else f"only {len(self._tables_with(node))} of {others} nodes have a route to it")
         self.facts["node"] = fact

@@ -35,7 +35,7 @@ _NICE = -10
 
 def _prepare_child():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    os.nice(_NICE)
+    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
 
 
 class Process:
