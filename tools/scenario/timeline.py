@@ -7,8 +7,10 @@ import time
 from medialogs import Fleet
 from truth import LinkBelief, LinkTruth, links_of, switching_margin_ms
 
-# Streams to see cut, and cuts of each kind, before the first phase may end.
-WANTED = {"two_way": 3, "one_way": 3, "first_hop": 20, "later_hop": 10}
+# Streams to see cut, and cuts of each kind, before the first phase may end. More cuts than the report
+# needs (3 of each kind): the streams of one cut wait for the same detection, so a median over few cuts
+# says little.
+WANTED = {"two_way": 5, "one_way": 5, "first_hop": 20, "later_hop": 10}
 WANTED_SMALL = {"two_way": 1, "one_way": 1, "first_hop": 3, "later_hop": 1}
 CUTS_MAX = 30
 
