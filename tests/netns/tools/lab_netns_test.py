@@ -151,8 +151,8 @@ class Delays(unittest.TestCase):
             book = lab.book()
             late = ledger.late_ns(book.packets)
             self.assertEqual(len(late), 80)
-            # Deadlines are on the monotonic clock, stamps on the wall clock, which is slewed: less than 1 us apart.
-        self.assertGreater(late.min(), -1000)
+            # Due on the monotonic clock, stamped on the wall clock, which is slewed: < 1 us apart.
+            self.assertGreater(late.min(), -1000)
             self.assertTrue(book.exact())
 
     def test_added_delay_takes_effect_and_heals(self):
