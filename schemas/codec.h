@@ -20,6 +20,10 @@ using Octets = std::vector<std::uint8_t>;
 [[nodiscard]] Octets encode(const AgentMessage& message);
 [[nodiscard]] Octets encode(const CollectorMessage& message);
 [[nodiscard]] Result<AgentMessage> decode_agent_message(std::span<const std::uint8_t> bytes);
+// The same into a message whose memory is used again, for who decodes a million samples a second.
+// After a failure `message` is valid, and of no use.
+[[nodiscard]] Status decode_agent_message_into(std::span<const std::uint8_t> bytes,
+                                               AgentMessage& message);
 [[nodiscard]] Result<CollectorMessage> decode_collector_message(
     std::span<const std::uint8_t> bytes);
 

@@ -6,6 +6,7 @@
 // solver's, the HTTP pool. They meet in bounded queues and in `view()`.
 #pragma once
 
+#include <array>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <condition_variable>
@@ -76,7 +77,14 @@ class Collector {
   // collector_routes.cc: from estimates to tables in the agents' hands
   [[nodiscard]] bool may_solve(Now now);
   [[nodiscard]] optimizer::NetworkView network_view(Now now) const;
+  // How a node stands, by its number.
+  enum class Standing : std::uint8_t { stranger, member, dead };
+  using Standings = std::vector<Standing>;
+  [[nodiscard]] Standings standings() const;
   [[nodiscard]] std::vector<optimizer::LinkBelief> beliefs(Now now) const;
+  [[nodiscard]] static std::vector<optimizer::LinkBelief> fleet_beliefs(
+      const optimizer::FleetEstimates& estimates, const Standings& standings, MonoTime now);
+  [[nodiscard]] SolveJob solve_job(Now now);
   void solve_tick();
   void solve_alarm();
   void on_outcome(SolveOutcome outcome);
@@ -94,6 +102,7 @@ class Collector {
   void update_plans(Now now);
   void send_plan(AgentRecord& agent, Now now);
   void on_hello(AgentRecord& agent, bool returned);
+  void note_profile(const AgentRecord& agent);
   void dispatch_probes(Now now);
 
   asio::io_context& loop_;
@@ -110,6 +119,7 @@ class Collector {
   Door door_;
   Agents agents_;
   optimizer::FleetEstimates estimates_;
+  std::array<std::shared_ptr<optimizer::FleetEstimates>, 3> copies_;  // for the solver
   PlanKeeper plans_;
   Publisher publisher_;
   ProbeDesk probes_;
@@ -124,6 +134,8 @@ class Collector {
   std::string scan_error_;          // as told last
   bool plans_dirty_ = true;
   MonoTime plans_updated_;
+  MonoTime hello_planned_;  // when a new node was planned for without delay
+  std::map<NodeId, std::vector<std::uint8_t>> stored_profiles_;  // as handed to the store
   bool solving_ = false;               // the first solve of this run was allowed
   std::vector<LinkId> changed_links_;  // since the last alarm solve was submitted
   bool alarm_scheduled_ = false;

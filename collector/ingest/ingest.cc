@@ -22,6 +22,8 @@ constexpr Duration kClaimGrace = std::chrono::seconds(2);
 constexpr std::uint32_t kClaimAnswersMin = 10;
 // Clocks this close are as good as the same; beyond, an agent's samples are dated by its own clock.
 constexpr Duration kClockTrusted = std::chrono::seconds(2);
+// How many samples ahead memory is asked for what a fold will touch.
+constexpr std::size_t kFoldAhead = 6;
 constexpr std::size_t kDurableEpochsMax = 16 * kFleetNodesMax;
 
 }  // namespace
@@ -60,13 +62,12 @@ void Ingest::on_message(const PeerId& from, std::span<const std::uint8_t> bytes,
     return;
   }
   AgentRecord& agent = found->second;
-  Result<AgentMessage> message = schemas::decode_agent_message(bytes);
-  if (!message) {
+  if (const Status status = schemas::decode_agent_message_into(bytes, message_); !status) {
     ++counters_.undecodable;
-    tell(EventLevel::warn, "message_refused", agent, message.error().message, now);
+    tell(EventLevel::warn, "message_refused", agent, status.error().message, now);
     return;
   }
-  if (const Hello* hello = std::get_if<Hello>(&*message)) {
+  if (const Hello* hello = std::get_if<Hello>(&message_)) {
     handle(agent, from, *hello, now);
     return;
   }
@@ -87,7 +88,7 @@ void Ingest::on_message(const PeerId& from, std::span<const std::uint8_t> bytes,
           hooks_.on_probe_result(agent.id, body);
         }
       },
-      *message);
+      message_);
 }
 
 // Only the connection that said Hello last speaks for the node.
@@ -212,7 +213,18 @@ void Ingest::handle(AgentRecord& agent, const Report& report, std::span<const st
 
 void Ingest::fold(AgentRecord& agent, const Report& report, Now received, UnixNanos agent_now) {
   const std::uint64_t refused_before = counters_.samples_refused;
-  for (const LinkSample& sample : report.links) fold_sample(agent, sample, received, agent_now);
+  const std::vector<LinkSample>& samples = report.links;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (i + 2 * kFoldAhead < samples.size()) {
+      estimates_.expect_index(samples[i + 2 * kFoldAhead].link);
+      histories_.expect_index(samples[i + 2 * kFoldAhead].link);
+    }
+    if (i + kFoldAhead < samples.size()) {
+      estimates_.expect(samples[i + kFoldAhead].link);
+      histories_.expect(samples[i + kFoldAhead].link);
+    }
+    fold_sample(agent, samples[i], received, agent_now);
+  }
   agent.reports.samples += report.links.size();
   agent.reports.samples_refused += counters_.samples_refused - refused_before;
   stages_.reported = std::max(stages_.reported, std::min(report.created, received.wall));
@@ -289,7 +301,7 @@ void Ingest::handle(AgentRecord& agent, Alarm alarm, Now now) {
 
 // The combined state of the link changed.
 void Ingest::note_state(AgentRecord& agent, LinkId link, std::string why, Now now) {
-  const LinkState state = estimates_.belief(link, now.mono).state;
+  const LinkState state = estimates_.state(link);
   const std::string_view name = state == LinkState::dead      ? "link_dead"
                                 : state == LinkState::suspect ? "link_suspect"
                                                               : "link_alive";
@@ -302,9 +314,7 @@ void Ingest::note_state(AgentRecord& agent, LinkId link, std::string why, Now no
 }
 
 void Ingest::forget(NodeId node) {
-  std::erase_if(histories_, [&](const auto& history) {
-    return history.first.from.node == node || history.first.to.node == node;
-  });
+  histories_.forget(node);
   estimates_.forget(node);
 }
 
@@ -318,10 +328,10 @@ void Ingest::withdraw_claims(AgentRecord& agent, Now now) {
   }
   std::vector<LinkState> before;
   before.reserve(links.size());
-  for (const LinkId link : links) before.push_back(estimates_.belief(link, now.mono).state);
+  for (const LinkId link : links) before.push_back(estimates_.state(link));
   estimates_.agent_restarted(agent.id);
   for (std::size_t i = 0; i < links.size(); ++i) {
-    if (estimates_.belief(links[i], now.mono).state == before[i]) continue;
+    if (estimates_.state(links[i]) == before[i]) continue;
     note_state(agent, links[i], "the agent that called it so was restarted", now);
   }
 }

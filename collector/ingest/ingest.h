@@ -115,6 +115,7 @@ class Ingest {
   std::map<NodeId, std::unordered_map<LinkId, UnixNanos>> claims_;
   std::map<std::string, MonoTime> told_;  // rate limit of repeated events, by name and node
   LinkHistories histories_;
+  AgentMessage message_;  // its memory is used again for every report
   StageTimes stages_;
   IngestCounters counters_;
 };

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
-#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "base/ids.h"
 #include "base/link_sample.h"
 #include "base/report.h"
 #include "base/time.h"
+#include "optimizer/estimate/link_index.h"
 
 namespace linkpilot::collector {
 
@@ -44,6 +46,43 @@ struct LinkHistory {
   }
 };
 
-using LinkHistories = std::unordered_map<LinkId, LinkHistory>;
+class LinkHistories {
+ public:
+  LinkHistory& operator[](LinkId link) {
+    const std::uint32_t found = index_.find(link);
+    if (found != optimizer::LinkIndex::kNone) return entries_[found].history;
+    index_.add(link, static_cast<std::uint32_t>(entries_.size()));
+    return entries_.emplace_back(link, LinkHistory{}).history;
+  }
+  // Null: never sampled.
+  [[nodiscard]] const LinkHistory* find(LinkId link) const {
+    const std::uint32_t found = index_.find(link);
+    return found == optimizer::LinkIndex::kNone ? nullptr : &entries_[found].history;
+  }
+  void forget(NodeId node) {
+    std::erase_if(entries_, [node](const Entry& entry) {
+      return entry.link.from.node == node || entry.link.to.node == node;
+    });
+    index_.clear();
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      index_.add(entries_[i].link, static_cast<std::uint32_t>(i));
+    }
+  }
+  // What FleetEstimates::expect is for.
+  void expect_index(LinkId link) const { index_.prefetch(link); }
+  void expect(LinkId link) const {
+    const std::uint32_t found = index_.find(link);
+    if (found != optimizer::LinkIndex::kNone) __builtin_prefetch(&entries_[found], 1);
+  }
+
+ private:
+  struct Entry {
+    LinkId link;
+    LinkHistory history;
+    Entry(LinkId id, LinkHistory value) : link(id), history(std::move(value)) {}
+  };
+  std::vector<Entry> entries_;
+  optimizer::LinkIndex index_;
+};
 
 }  // namespace linkpilot::collector

@@ -12,7 +12,9 @@
 namespace linkpilot::collector {
 
 struct SolveJob {
-  optimizer::NetworkView view;
+  optimizer::NetworkView view;  // without links
+  // Beliefs of all links, made on the solver's thread: tens of milliseconds for a large fleet.
+  std::function<std::vector<optimizer::LinkBelief>()> make_links;
   optimizer::Policy policy;
   optimizer::PlanRequest request;
   Now now;
@@ -24,6 +26,8 @@ struct SolveOutcome {
   std::vector<optimizer::RouteMove> moves;
   optimizer::GuardVerdict guard;
   optimizer::PlanMode mode = optimizer::PlanMode::tick;
+  // Links whose record of loss deserves faster probes (LinkBelief::loss_outdated); of ticks only.
+  std::vector<LinkId> outdated;
   Duration took{};
 };
 

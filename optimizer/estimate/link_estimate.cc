@@ -8,6 +8,7 @@ namespace linkpilot::optimizer {
 namespace {
 
 constexpr double kShareScale = 65535.0;
+constexpr double kDelayQuantile = 0.90;  // of the window: what a belief calls the delay
 
 double seconds(Duration d) { return static_cast<double>(d.count()) * 1e-9; }
 
@@ -138,6 +139,12 @@ LinkState LinkEstimate::state() const {
   return near_suspects || far_suspects ? LinkState::suspect : LinkState::alive;
 }
 
+bool LinkEstimate::known(MonoTime now, const EstimateParameters& parameters) const {
+  if (state() == LinkState::dead) return true;
+  return answered_ >= parameters.answered_min && heard_ &&
+         now - last_heard_ <= parameters.stale_after;
+}
+
 double LinkEstimate::penalty_at(MonoTime now, const EstimateParameters& parameters) const {
   const double age = std::max(0.0, seconds(now - penalty_time_));
   return penalty_ * std::exp2(-age / seconds(parameters.flap_half_life));
@@ -148,8 +155,7 @@ double LinkEstimate::own_loss_ratio(const EstimateParameters& parameters) const 
 }
 
 void LinkEstimate::read_window(LinkBelief& belief) const {
-  std::array<double, kWindowSlots * kQuantilePoints> rtt;
-  std::array<double, kWindowSlots * kQuantilePoints> delay;
+  std::array<std::uint16_t, kWindowSlots * kQuantilePoints> rtt;
   std::size_t count = 0;
   std::size_t used = 0;
   std::size_t with_clocks = 0;
@@ -160,6 +166,8 @@ void LinkEstimate::read_window(LinkBelief& belief) const {
     if (!slot.used) continue;
     ++used;
     bucket_min = std::min(bucket_min, slot.bucket_min);
+    std::copy(slot.bucket.begin(), slot.bucket.end(), rtt.data() + count);
+    count += kQuantilePoints;
     if (slot.share == 0) continue;
     ++with_clocks;
     share_sum += slot.share / kShareScale;
@@ -167,30 +175,41 @@ void LinkEstimate::read_window(LinkBelief& belief) const {
   }
   if (used == 0) return;
   belief.delay_from_clocks = with_clocks * 2 > used;
-  const double share_mean =
-      belief.delay_from_clocks ? share_sum / static_cast<double>(with_clocks) : 0.5;
-  for (const Slot& slot : slots_) {
-    if (!slot.used) continue;
-    const double share =
-        belief.delay_from_clocks && slot.share != 0 ? slot.share / kShareScale : share_mean;
-    for (const std::uint16_t bucket : slot.bucket) {
-      rtt[count] = bucket_middle_ns(bucket);
-      delay[count] = rtt[count] * share;
-      ++count;
-    }
-  }
-  const auto quantile = [count](auto& values, double q) {
-    const auto rank = static_cast<std::ptrdiff_t>(q * static_cast<double>(count - 1) + 0.5);
-    std::nth_element(values.begin(), values.begin() + rank,
-                     values.begin() + static_cast<std::ptrdiff_t>(count));
-    return to_duration(values[static_cast<std::size_t>(rank)]);
+  // Buckets are in the order of their values. Of growing ranks, each is sought above the last one.
+  std::size_t sought = 0;
+  const auto quantile = [&](double q) {
+    const auto rank = static_cast<std::size_t>(q * static_cast<double>(count - 1) + 0.5);
+    std::nth_element(rtt.data() + sought, rtt.data() + rank, rtt.data() + count);
+    sought = rank;
+    return bucket_middle_ns(rtt[rank]);
   };
   belief.rtt_min = LatencySketch::bucket_low(bucket_min);
-  belief.rtt_p50 = quantile(rtt, 0.50);
-  belief.rtt_p90 = quantile(rtt, 0.90);
-  belief.rtt_p95 = quantile(rtt, 0.95);
-  belief.delay = quantile(delay, 0.90);
-  if (belief.delay_from_clocks) belief.delay_error = std::chrono::microseconds(error_us);
+  belief.rtt_p50 = to_duration(quantile(0.50));
+  const double rtt_p90_ns = quantile(kDelayQuantile);
+  belief.rtt_p90 = to_duration(rtt_p90_ns);
+  belief.rtt_p95 = to_duration(quantile(0.95));
+  if (!belief.delay_from_clocks) {
+    belief.delay = to_duration(rtt_p90_ns * 0.5);
+    return;
+  }
+  belief.delay_error = std::chrono::microseconds(error_us);
+  belief.delay =
+      to_duration(delay_quantile_ns(kDelayQuantile, share_sum / static_cast<double>(with_clocks)));
+}
+
+// The delays of all points of the window, each its round trip times its slot's share of it.
+double LinkEstimate::delay_quantile_ns(double q, double share_mean) const {
+  std::array<double, kWindowSlots * kQuantilePoints> delay;
+  std::size_t count = 0;
+  for (const Slot& slot : slots_) {
+    if (!slot.used) continue;
+    const double share = slot.share != 0 ? slot.share / kShareScale : share_mean;
+    for (const std::uint16_t bucket : slot.bucket) delay[count++] = bucket_middle_ns(bucket) * share;
+  }
+  const auto rank = static_cast<std::ptrdiff_t>(q * static_cast<double>(count - 1) + 0.5);
+  std::nth_element(delay.begin(), delay.begin() + rank,
+                   delay.begin() + static_cast<std::ptrdiff_t>(count));
+  return delay[static_cast<std::size_t>(rank)];
 }
 
 LinkBelief LinkEstimate::belief(double fleet_loss_ratio, MonoTime now,

@@ -68,6 +68,13 @@ class LinkEstimate {
   // This link's own loss ratio if it has at least a quarter of the effective sample, else negative.
   [[nodiscard]] double own_loss_ratio(const EstimateParameters& parameters) const;
   [[nodiscard]] LinkState state() const;
+  // Usable or dead, without the work of a whole belief.
+  [[nodiscard]] bool known(MonoTime now, const EstimateParameters& parameters) const;
+  // Brings the parts that a fold touches near.
+  void prefetch() const {
+    __builtin_prefetch(this, 1);
+    __builtin_prefetch(reinterpret_cast<const char*>(this) + 64, 1);
+  }
   [[nodiscard]] LinkId link() const { return link_; }
   [[nodiscard]] MonoTime last_heard() const { return last_heard_; }
 
@@ -90,10 +97,10 @@ class LinkEstimate {
                 const EstimateParameters& parameters);
   void fold_loss(double lost, double sent, MonoTime at, const EstimateParameters& parameters);
   void read_window(LinkBelief& belief) const;
+  [[nodiscard]] double delay_quantile_ns(double q, double share_mean) const;
   [[nodiscard]] double penalty_at(MonoTime now, const EstimateParameters& parameters) const;
 
   LinkId link_;
-  std::array<Slot, kWindowSlots> slots_{};
   std::uint8_t next_slot_ = 0;
   std::uint8_t delivered_samples_ = 0;  // in a row since the last word against the link
   std::uint32_t answered_ = 0;          // saturating
@@ -109,6 +116,7 @@ class LinkEstimate {
   double penalty_ = 0.0;
   MonoTime penalty_time_;
   bool suppressed_ = false;
+  std::array<Slot, kWindowSlots> slots_{};
 };
 
 }  // namespace linkpilot::optimizer
