@@ -7,6 +7,7 @@
 
 #include "collector/ingest/ingest.h"
 #include "schemas/codec.h"
+#include "tests/support/sim_clock.h"
 
 namespace linkpilot::collector {
 
@@ -85,11 +86,12 @@ class IngestBench {
     return false;
   }
   void pass(Duration time) {
-    now.mono += time;
-    now.wall += time;
+    clock.advance(time);
+    now = clock.now();
   }
 
-  Now now{MonoTime{1'000'000'000'000}, UnixNanos{1'800'000'000'000'000'000}};
+  SimClock clock;
+  Now now = clock.now();
   MemoryStore store;
   Registry registry;
   EventLog log;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/sim_clock.h"
+
 namespace linkpilot::agent {
 namespace {
 
@@ -12,7 +14,7 @@ class UplinkTest : public testing::Test {
  protected:
   UplinkTest() : uplink_(UplinkOptions{}), spool_({}, 7) { uplink_.on_new_transport(now()); }
 
-  [[nodiscard]] Now now() const { return {time_, UnixNanos{time_.ns}}; }
+  [[nodiscard]] Now now() { return clock_.now(); }
   void hear(const CollectorMessage& message) { uplink_.on_message(message, spool_, now()); }
   void turn() {
     const SendMessage send = [this](const AgentMessage& message) {
@@ -30,7 +32,10 @@ class UplinkTest : public testing::Test {
     });
   }
   void run(Duration length) {
-    for (const MonoTime end = time_ + length; time_ < end; time_ += milliseconds(5)) turn();
+    for (const MonoTime end = clock_.mono() + length; clock_.mono() < end;
+         clock_.advance(milliseconds(5))) {
+      turn();
+    }
   }
   void come_online() {
     uplink_.on_connected(now());
@@ -50,7 +55,7 @@ class UplinkTest : public testing::Test {
     return a;
   }
 
-  MonoTime time_{1'000'000'000};
+  SimClock clock_;
   Uplink uplink_;
   ReportSpool spool_;
   std::vector<AgentMessage> sent_;

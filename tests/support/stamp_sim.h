@@ -3,26 +3,21 @@
 // compared.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <functional>
 #include <memory>
-#include <queue>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"
 #include "prober/stamp/reflector.h"
 #include "prober/stamp/sender_session.h"
+#include "tests/support/sim_clock.h"
+#include "tests/support/sim_path.h"
 
 namespace linkpilot::prober {
-
-struct Impairment {
-  double loss = 0;
-  double duplicate = 0;
-  double late_copy = 0;  // share of packets delayed by `extra`, and so overtaken
-  Duration base = std::chrono::milliseconds(10);
-  Duration jitter{};
-  Duration extra = std::chrono::milliseconds(70);
-};
 
 struct Truth {
   std::uint32_t sent = 0;
@@ -39,12 +34,11 @@ struct Truth {
 
 class StampSim {
  public:
-  static constexpr std::int64_t kWallOffset = 1'790'000'000'000'000'000;
-
   StampSim(SenderOptions options, std::uint64_t seed)
       : options_(options), rng_(seed), sender(options, MonoTime{1'000'000}), reflector(make()) {}
 
-  Impairment forward, backward;
+  [[nodiscard]] Impairment& forward() { return to_reflector_.impairment; }
+  [[nodiscard]] Impairment& backward() { return to_sender_.impairment; }
   Duration dwell = std::chrono::microseconds(700);     // between T2 and the real T3
   Duration stamp_lead = std::chrono::microseconds(4);  // T3 of the packet is that much early
   bool kernel_stamps = true;
@@ -55,21 +49,21 @@ class StampSim {
   std::function<bool(std::vector<std::uint8_t>&)> tap_probe = [](auto&) { return true; };
   std::function<bool(std::vector<std::uint8_t>&)> tap_answer = [](auto&) { return true; };
 
-  static Now at(MonoTime mono) { return {.mono = mono, .wall = {mono.ns + kWallOffset}}; }
+  static Now at(MonoTime mono) { return SimClock().at(mono); }
 
   void run_until(MonoTime end) {
     while (true) {
       const MonoTime due = sender.next_due();
-      const MonoTime event = events_.empty() ? kNever : events_.top().time;
-      const MonoTime next = std::min(due, event);
+      const MonoTime arrival = std::min(to_reflector_.next(), to_sender_.next());
+      const MonoTime next = std::min(due, arrival);
       if (next > end) break;
       now = next;
-      if (event <= due) {
-        const Event first = events_.top();
-        events_.pop();
-        deliver(first);
-      } else {
+      if (arrival > due) {
         send();
+      } else if (auto probe = to_reflector_.take(now)) {
+        deliver_probe(std::move(*probe));
+      } else if (auto answer = to_sender_.take(now)) {
+        deliver_answer(*answer);
       }
       collect();
     }
@@ -103,28 +97,20 @@ class StampSim {
   }
 
  private:
-  static constexpr MonoTime kNever{std::numeric_limits<std::int64_t>::max()};
-
   struct Journey {
     bool reached = false;
     bool answered = false;
     bool late = false;
     MonoTime sent = {};
   };
-  struct Event {
-    MonoTime time = {};
-    std::uint64_t order = 0;
-    bool is_answer = false;
+  struct Packet {
     std::size_t journey = 0;
     std::uint8_t flow = 0;
     std::uint32_t sequence = 0;  // the probe's, or the reflector's of an answer
-    Duration rtt{};              // an answer's: travelled so far
-    MonoTime left = {};
+    Duration travelled{};        // an answer's: what its probe took
     std::vector<std::uint8_t> bytes = {};
-    friend bool operator<(const Event& a, const Event& b) {
-      return a.time != b.time ? a.time > b.time : a.order > b.order;
-    }
   };
+  using Path = SimPath<Packet>;
   // What arrived at one end of one flow, for the truth about duplicates and order (RFC 4737 s3.3).
   struct Arrivals {
     std::set<std::uint32_t> seen;
@@ -158,71 +144,54 @@ class StampSim {
       if (kernel_stamps) sender.on_transmit_stamp(*due, now);
       journeys_.push_back({.sent = now});
       if (!tap_probe(bytes)) continue;
-      travel(forward, {.journey = journeys_.size() - 1,
-                       .flow = due->flow,
-                       .sequence = due->sequence,
-                       .left = now,
-                       .bytes = std::move(bytes)});
+      to_reflector_.send({.journey = journeys_.size() - 1,
+                          .flow = due->flow,
+                          .sequence = due->sequence,
+                          .bytes = std::move(bytes)},
+                         now, rng_);
     }
   }
 
-  void travel(const Impairment& path, Event event) {
-    if (rng_.uniform() < path.loss) return;
-    const int copies = rng_.uniform() < path.duplicate ? 2 : 1;
-    for (int copy = 0; copy < copies; ++copy) {
-      Duration delay = path.base;
-      delay += Duration(
-          static_cast<std::int64_t>(rng_.uniform() * static_cast<double>(path.jitter.count())));
-      if (rng_.uniform() < path.late_copy) delay += path.extra;
-      Event arrival = event;
-      arrival.time = event.left + delay;
-      arrival.order = order_++;
-      arrival.rtt += delay;
-      events_.push(std::move(arrival));
-    }
-  }
-
-  void deliver(Event event) { event.is_answer ? deliver_answer(event) : deliver_probe(event); }
-
-  void deliver_probe(Event& event) {
+  void deliver_probe(Path::Arrival arrival) {
+    Packet& packet = arrival.packet;
     const Duration shift = remote_wall_offset;
     last_outcome = reflector->on_probe(
-        {.bytes = event.bytes,
-         .source = {IpAddress::v4(192, 0, 2, 1), static_cast<std::uint16_t>(40000 + event.flow)},
+        {.bytes = packet.bytes,
+         .source = {IpAddress::v4(192, 0, 2, 1), static_cast<std::uint16_t>(40000 + packet.flow)},
          .port = options_.link.to.port,
          .ttl = 61,
          .received = at(now).wall + shift,
          .own_error = remote_error},
         now);
     if (last_outcome.verdict != Reflector::Verdict::answered) return;
-    forward_[event.flow].note(event.sequence, truth_.duplicate_forward, truth_.reordered_forward);
-    journeys_[event.journey].reached = true;
+    forward_[packet.flow].note(packet.sequence, truth_.duplicate_forward, truth_.reordered_forward);
+    journeys_[packet.journey].reached = true;
     const MonoTime leaves = now + dwell;
-    Reflector::finish(last_outcome, at(leaves - stamp_lead).wall + shift, event.bytes);
+    Reflector::finish(last_outcome, at(leaves - stamp_lead).wall + shift, packet.bytes);
     if (kernel_stamps) {
       reflector->on_transmit_stamp(last_outcome.answer, at(leaves).wall + shift);
     }
-    if (!tap_answer(event.bytes)) return;
-    event.is_answer = true;
-    event.left = leaves;
-    event.sequence = last_outcome.answer.sequence;
-    travel(backward, std::move(event));
+    if (!tap_answer(packet.bytes)) return;
+    packet.sequence = last_outcome.answer.sequence;
+    packet.travelled = arrival.delay;
+    to_sender_.send(packet, leaves, rng_);
   }
 
-  void deliver_answer(Event& event) {
-    last_answer = sender.on_answer({.bytes = event.bytes,
-                                    .flow = event.flow,
+  void deliver_answer(const Path::Arrival& arrival) {
+    const Packet& packet = arrival.packet;
+    last_answer = sender.on_answer({.bytes = packet.bytes,
+                                    .flow = packet.flow,
                                     .received = now,
                                     .received_wall = at(now).wall,
                                     .kernel_stamp = kernel_stamps,
                                     .own_clock_error = own_clock_error});
-    Journey& journey = journeys_[event.journey];
-    const bool first = backward_[event.flow].note(event.sequence, truth_.duplicate_backward,
-                                                  truth_.reordered_backward);
+    Journey& journey = journeys_[packet.journey];
+    const bool first = backward_[packet.flow].note(packet.sequence, truth_.duplicate_backward,
+                                                   truth_.reordered_backward);
     if (!first || journey.answered) return;
     journey.answered = true;
     journey.late = now - journey.sent > options_.answer_timeout;
-    if (!journey.late) truth_.rtt_sum += event.rtt;
+    if (!journey.late) truth_.rtt_sum += packet.travelled + arrival.delay;
   }
 
   void collect() {
@@ -237,8 +206,7 @@ class StampSim {
   std::unique_ptr<Reflector> reflector;
 
  private:
-  std::priority_queue<Event> events_;
-  std::uint64_t order_ = 0;
+  Path to_reflector_, to_sender_;
   std::vector<Journey> journeys_;
   std::array<Arrivals, 8> forward_, backward_;
   Truth truth_;

@@ -3,13 +3,14 @@
 #pragma once
 
 #include <array>
-#include <deque>
 #include <functional>
 #include <utility>
 #include <vector>
 
 #include "agent/detect/detector.h"
 #include "base/rng.h"
+#include "tests/support/sim_clock.h"
+#include "tests/support/sim_path.h"
 
 namespace linkpilot::agent {
 
@@ -34,6 +35,9 @@ class LinkSimulation {
     for (std::size_t end : {kA, kB}) {
       End& e = ends_[end];
       e.outgoing = link_of(end);
+      e.outbound.impairment = {.loss = options.loss,
+                               .base = end == kA ? options.delay_ab : options.delay_ba,
+                               .jitter = options.jitter};
       e.next_probe = MonoTime{} + phase();
       e.next_tick = MonoTime{} + Duration(static_cast<std::int64_t>(
                                      rng_.below(static_cast<std::uint64_t>(options.tick.count()))));
@@ -63,8 +67,8 @@ class LinkSimulation {
   }
 
   // Packets that enter the link from `from` are lost from now on; those on their way still arrive.
-  void cut(std::size_t from) { ends_[from].cut = true; }
-  void heal(std::size_t from) { ends_[from].cut = false; }
+  void cut(std::size_t from) { ends_[from].outbound.impairment.cut = true; }
+  void heal(std::size_t from) { ends_[from].outbound.impairment.cut = false; }
   // The process of this end does nothing for a while; its kernel goes on receiving.
   void stall(std::size_t end, Duration length) { ends_[end].next_tick += length; }
 
@@ -91,7 +95,6 @@ class LinkSimulation {
 
  private:
   struct Packet {
-    MonoTime arrives;
     bool is_answer = false;
     bool hears = true;
     std::uint8_t flow = 0;
@@ -105,10 +108,9 @@ class LinkSimulation {
     MonoTime expected_tick;
     std::uint32_t burst_left = 0;
     MonoTime burst_next;
-    bool cut = false;
     bool hears = true;
     std::uint8_t flow = 0;
-    std::deque<Packet> inbox;  // on the way to this end, by arrival
+    SimPath<Packet> outbound;
     DetectorOutput out;
     Marks marks;
     MonoTime marked_at;
@@ -116,9 +118,7 @@ class LinkSimulation {
     std::vector<LinkTransition> transitions;
   };
 
-  static Now now_at(MonoTime time) {
-    return {time, UnixNanos{time.ns + 1'700'000'000'000'000'000}};
-  }
+  static Now now_at(MonoTime time) { return SimClock().at(time); }
   Duration phase() {
     return Duration(static_cast<std::int64_t>(
         rng_.below(static_cast<std::uint64_t>(options_.interval.count()))));
@@ -127,17 +127,7 @@ class LinkSimulation {
   void send(std::size_t from, bool is_answer) {
     End& end = ends_[from];
     end.flow ^= 1;
-    if (end.cut || (options_.loss > 0 && rng_.uniform() < options_.loss)) return;
-    Duration delay = from == kA ? options_.delay_ab : options_.delay_ba;
-    if (options_.jitter > Duration::zero()) {
-      delay += Duration(static_cast<std::int64_t>(
-          rng_.below(static_cast<std::uint64_t>(options_.jitter.count()))));
-    }
-    auto& inbox = ends_[1 - from].inbox;
-    const Packet packet{time_ + delay, is_answer, end.hears, end.flow};
-    auto at = inbox.end();
-    while (at != inbox.begin() && std::prev(at)->arrives > packet.arrives) --at;
-    inbox.insert(at, packet);
+    end.outbound.send({is_answer, end.hears, end.flow}, time_, rng_);
   }
 
   void turn(std::size_t which) {
@@ -146,15 +136,14 @@ class LinkSimulation {
     const Duration late = end.expected_tick.ns == 0 ? Duration{} : time_ - end.expected_tick;
     arrivals_.clear();
     std::uint32_t answers = 0;
-    while (!end.inbox.empty() && end.inbox.front().arrives <= time_) {
-      const Packet packet = end.inbox.front();
-      end.inbox.pop_front();
+    while (const auto arrival = ends_[1 - which].outbound.take(time_)) {
+      const Packet& packet = arrival->packet;
       using Kind = prober::Arrival::Kind;
       arrivals_.push_back({.link = end.outgoing.reversed(),
                            .kind = packet.is_answer ? Kind::answer : Kind::peer_probe,
                            .flow = packet.flow,
-                           .received = now_at(packet.arrives).wall,
-                           .received_mono = packet.arrives,
+                           .received = now_at(arrival->time).wall,
+                           .received_mono = arrival->time,
                            .peer_hears_us = packet.hears,
                            .peer_interval = options_.interval});
       if (!packet.is_answer) ++answers;
