@@ -92,6 +92,7 @@ class CollectorProcess {
   [[nodiscard]] const std::string& public_key() const { return public_key_; }
   [[nodiscard]] std::string token() const;
   [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] int http_port() const { return http_port_; }
 
  private:
   std::string folder_;

@@ -8,12 +8,13 @@
 
 #include "base/rng.h"
 #include "collector/store/blob_codec.h"
+#include "collector/store/commit_writer.h"
 #include "collector/store/event_log.h"
 
 namespace linkpilot::collector {
 namespace {
 
-constexpr UnixNanos kNow{1'800'000'000'000'000'000};
+constexpr UnixNanos kStoreNow{1'800'000'000'000'000'000};
 
 class StoreTest : public testing::Test {
  protected:
@@ -32,7 +33,7 @@ class StoreTest : public testing::Test {
 
   // Opens, does, and stops: everything put is durable afterwards. Returns what was there at the
   // start.
-  Restored with_store(const std::function<void(Store&)>& act, UnixNanos now = kNow) {
+  Restored with_store(const std::function<void(Store&)>& act, UnixNanos now = kStoreNow) {
     Restored restored;
     Result<std::unique_ptr<Store>> store = Store::open(options_, now, restored);
     EXPECT_TRUE(store) << store.error().message;
@@ -52,7 +53,7 @@ class StoreTest : public testing::Test {
     StoredReport out;
     out.node = NodeId{3};
     out.id = {0xffff'ffff'ffff'fff0ULL, sequence};
-    out.received = kNow;
+    out.received = kStoreNow;
     out.mark = {out.id.epoch, sequence, 0};
     Rng rng(sequence);
     for (std::size_t i = 0; i < octets; ++i)
@@ -91,21 +92,21 @@ TEST_F(StoreTest, MarksNodesTablesAndEventsSurviveAndTheEpochGrows) {
     early.mark = {early.id.epoch, 10, 2};
     store.put_report(report(10));
     store.put_report(std::move(early));
-    store.put_nodes({{{NodeId{3}, "a", "key", kNow, true}, {1, 2, 3}}});
-    store.put_nodes({{{NodeId{3}, "a", "new-key", kNow, true}, {}}});
+    store.put_nodes({{{NodeId{3}, "a", "key", kStoreNow, true}, {1, 2, 3}}});
+    store.put_nodes({{{NodeId{3}, "a", "new-key", kStoreNow, true}, {}}});
     SignedTable table;
     table.node = NodeId{3};
     for (std::uint64_t version = 1; version <= 30; ++version) {
       table.version = {7, version};
       table.body = {static_cast<std::uint8_t>(version)};
-      store.put_table(table, kNow);
+      store.put_table(table, kStoreNow);
     }
     EventLog log(store, {});
-    log.add({0, kNow, EventLevel::warn, "x", "a", "", "detail"});
+    log.add({0, kStoreNow, EventLevel::warn, "x", "a", "", "detail"});
   });
   const Restored second = with_store([](Store&) {});
   EXPECT_GT(second.epoch, first.epoch);
-  EXPECT_GE(first.epoch, static_cast<std::uint64_t>(kNow.ns / 1'000'000'000));
+  EXPECT_GE(first.epoch, static_cast<std::uint64_t>(kStoreNow.ns / 1'000'000'000));
   ASSERT_EQ(second.dedup.size(), 1u);
   EXPECT_EQ(second.dedup[0].mark, (EpochMark{0xffff'ffff'ffff'fff0ULL, 10, 2}));
   EXPECT_EQ(second.dedup[0].ahead, std::vector<std::uint64_t>{12});
@@ -148,7 +149,7 @@ TEST_F(StoreTest, AStoreOfANewerProgramIsNotTouched) {
     ASSERT_EQ(std::system(python.c_str()), 0);
   }
   Restored restored;
-  const auto store = Store::open(options_, kNow, restored);
+  const auto store = Store::open(options_, kStoreNow, restored);
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().code, ErrorCode::corrupt);
 }
@@ -172,7 +173,7 @@ TEST_F(StoreTest, EventsArePagedByTheirNumber) {
   with_store([](Store& store) {
     EventLog log(store, {});
     for (int i = 0; i < 10; ++i)
-      log.add({0, kNow, EventLevel::info, "e", "", "", "bad \n octets \x01"});
+      log.add({0, kStoreNow, EventLevel::info, "e", "", "", "bad \n octets \x01"});
     const EventLog::Page page = log.after(3, 4);
     ASSERT_EQ(page.events.size(), 4u);
     EXPECT_EQ(page.events[0].id, 4u);
@@ -181,6 +182,92 @@ TEST_F(StoreTest, EventsArePagedByTheirNumber) {
     EXPECT_EQ(log.after(10, 4).last_id, 10u);
     EXPECT_EQ(log.newest(3).events.front().id, 8u);
   });
+}
+
+// Retention and size, on the writer itself: the store's thread calls it once a second.
+class StoreExpiry : public StoreTest {
+ protected:
+  StoreExpiry() {
+    with_store([](Store&) {});  // makes the tables
+    writer_ = CommitWriter::open(options_.path).value();
+  }
+  void put(std::uint64_t first, std::uint64_t count, UnixNanos received, std::size_t octets = 800) {
+    StoreBatch batch;
+    for (std::uint64_t i = first; i < first + count; ++i) {
+      batch.reports.push_back(report(i, octets));
+      batch.reports.back().received = received;
+    }
+    ASSERT_TRUE(writer_->commit(batch));
+  }
+  std::uint64_t expire(UnixNanos keep_since, std::uint64_t size_max, std::uint64_t slice) {
+    const Result<std::uint64_t> gone = writer_->expire({keep_since, Bytes{size_max}}, slice);
+    EXPECT_TRUE(gone);
+    return gone.value_or(0);
+  }
+  [[nodiscard]] std::vector<std::uint64_t> kept() const {
+    std::vector<std::uint64_t> out;
+    const auto rows = read_reports(options_.path, 0, 10'000);
+    EXPECT_TRUE(rows);
+    if (!rows) return out;
+    for (const ReportRow& row : *rows) out.push_back(row.id.sequence);
+    return out;
+  }
+
+  static constexpr std::uint64_t kNoLimit = 1ULL << 40;
+  std::unique_ptr<CommitWriter> writer_;
+};
+
+TEST_F(StoreExpiry, ReportsOlderThanTheRetentionGoAndTheOthersStay) {
+  put(1, 5, kStoreNow - std::chrono::hours(3));
+  put(6, 5, kStoreNow - std::chrono::hours(1));
+  const UnixNanos keep_since = kStoreNow - std::chrono::hours(2);
+  EXPECT_EQ(expire(keep_since, kNoLimit, 100), 5u);
+  EXPECT_EQ(kept(), (std::vector<std::uint64_t>{6, 7, 8, 9, 10}));
+  EXPECT_EQ(expire(keep_since, kNoLimit, 100), 0u);
+}
+
+TEST_F(StoreExpiry, NoPassDeletesMoreThanItsSlice) {
+  put(1, 20, kStoreNow - std::chrono::hours(3));
+  put(21, 1, kStoreNow);
+  EXPECT_EQ(expire(kStoreNow, kNoLimit, 8), 8u);
+  EXPECT_EQ(expire(kStoreNow, kNoLimit, 8), 8u);
+  EXPECT_EQ(expire(kStoreNow, kNoLimit, 8), 4u);
+  EXPECT_EQ(kept(), std::vector<std::uint64_t>{21});
+}
+
+TEST_F(StoreExpiry, BeyondItsSizeTheOldestGoHoweverYoungUntilItFits) {
+  put(1, 400, kStoreNow, 4'000);
+  const std::uint64_t before = writer_->used_bytes().value();
+  const std::uint64_t bound = before / 2;
+  int passes = 0;
+  while (expire(UnixNanos{}, bound, 50) > 0) ASSERT_LT(++passes, 100);
+  EXPECT_LE(writer_->used_bytes().value(), bound);
+  EXPECT_GT(writer_->used_bytes().value(), bound / 2);
+  const std::vector<std::uint64_t> rest = kept();
+  ASSERT_FALSE(rest.empty());
+  EXPECT_EQ(rest.back(), 400u) << "the newest stay";
+  EXPECT_EQ(rest.size(), 400 - rest.front() + 1) << "the oldest went, without holes";
+}
+
+TEST_F(StoreExpiry, TheLastReportStaysSoThatNoNumberIsGivenTwice) {
+  put(1, 3, kStoreNow - std::chrono::hours(3));
+  EXPECT_EQ(expire(kStoreNow, 0, 100), 2u);
+  const auto last = read_reports(options_.path, 0, 10);
+  ASSERT_EQ(last->size(), 1u);
+  put(4, 1, kStoreNow);
+  EXPECT_GT(read_reports(options_.path, 0, 10)->back().row, last->front().row);
+}
+
+TEST_F(StoreTest, ExpiryRunsBesideTheCommitsAndIsCounted) {
+  options_.retention = -std::chrono::hours(24 * 365 * 50);  // what is of 2027 is too old, too
+  StoreFigures figures;
+  with_store([&](Store& store) {
+    for (std::uint64_t i = 1; i <= 10; ++i) store.put_report(report(i));
+    store.stop();
+    figures = store.figures();
+  });
+  EXPECT_EQ(figures.expired, 9u);
+  EXPECT_GT(figures.bytes, 0u);
 }
 
 }  // namespace
