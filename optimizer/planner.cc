@@ -8,8 +8,6 @@
 namespace linkpilot::optimizer {
 namespace {
 
-constexpr std::array kDirections = {Direction::push, Direction::pull};
-
 Candidate candidate_of(const NodePath& path) { return {path.first_relay, path.second_relay}; }
 
 NodePath node_path(const Candidate& path, PathUnits cost) {

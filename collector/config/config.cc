@@ -8,11 +8,6 @@ namespace linkpilot::collector {
 
 namespace {
 
-using std::chrono::hours;
-using std::chrono::milliseconds;
-using std::chrono::minutes;
-using std::chrono::seconds;
-
 ListenConfig read_listen(ConfigReader reader) {
   ListenConfig out;
   out.agents = reader.text("agents", out.agents);
@@ -39,23 +34,26 @@ KeysConfig read_keys(ConfigReader reader) {
 StoreConfig read_store(ConfigReader reader) {
   StoreConfig out;
   out.path = reader.text("path", out.path);
-  out.retention = reader.duration("retention", out.retention, {minutes(1), hours(24 * 365)});
+  out.retention = reader.duration("retention", out.retention,
+                                  {std::chrono::minutes(1), std::chrono::hours(24 * 365)});
   out.size_max = reader.bytes("size_max", out.size_max,
                               {Bytes{std::uint64_t{16} << 20}, Bytes{std::uint64_t{1} << 44}});
-  out.commit_interval =
-      reader.duration("commit_interval", out.commit_interval, {milliseconds(1), seconds(1)});
+  out.commit_interval = reader.duration("commit_interval", out.commit_interval,
+                                        {std::chrono::milliseconds(1), std::chrono::seconds(1)});
   return out;
 }
 
 ProbingConfig read_probing(ConfigReader reader) {
   ProbingConfig out;
-  out.fast_interval =
-      reader.duration("fast_interval", out.fast_interval, {milliseconds(5), seconds(10)});
-  out.slow_interval =
-      reader.duration("slow_interval", out.slow_interval, {milliseconds(5), seconds(60)});
+  out.fast_interval = reader.duration("fast_interval", out.fast_interval,
+                                      {std::chrono::milliseconds(5), std::chrono::seconds(10)});
+  out.slow_interval = reader.duration("slow_interval", out.slow_interval,
+                                      {std::chrono::milliseconds(5), std::chrono::seconds(60)});
   out.flows = static_cast<std::uint8_t>(reader.integer("flows", out.flows, {1, 16}));
-  out.warm_up = reader.duration("warm_up", out.warm_up, {seconds(0), minutes(10)});
-  out.plan_lifetime = reader.duration("plan_lifetime", out.plan_lifetime, {seconds(5), hours(24)});
+  out.warm_up =
+      reader.duration("warm_up", out.warm_up, {std::chrono::seconds(0), std::chrono::minutes(10)});
+  out.plan_lifetime = reader.duration("plan_lifetime", out.plan_lifetime,
+                                      {std::chrono::seconds(5), std::chrono::hours(24)});
   const std::string cross = reader.text("cross_isp", "penalty");
   if (cross == "never") {
     out.cross_isp = CrossIsp::never;
@@ -74,15 +72,19 @@ ProbingConfig read_probing(ConfigReader reader) {
 
 RoutingConfig read_routing(ConfigReader reader) {
   RoutingConfig out;
-  out.tick = reader.duration("tick", out.tick, {milliseconds(100), seconds(60)});
+  out.tick =
+      reader.duration("tick", out.tick, {std::chrono::milliseconds(100), std::chrono::seconds(60)});
   out.margin_ms = reader.number("margin_ms", out.margin_ms, {0, 1'000});
   out.margin_ratio = reader.number("margin_ratio", out.margin_ratio, {0, 1});
-  out.dwell = reader.duration("dwell", out.dwell, {seconds(0), hours(1)});
-  out.soft_expiry = reader.duration("soft_expiry", out.soft_expiry, {seconds(5), hours(24)});
-  out.hard_expiry = reader.duration("hard_expiry", out.hard_expiry, {seconds(10), hours(24 * 30)});
+  out.dwell = reader.duration("dwell", out.dwell, {std::chrono::seconds(0), std::chrono::hours(1)});
+  out.soft_expiry = reader.duration("soft_expiry", out.soft_expiry,
+                                    {std::chrono::seconds(5), std::chrono::hours(24)});
+  out.hard_expiry = reader.duration("hard_expiry", out.hard_expiry,
+                                    {std::chrono::seconds(10), std::chrono::hours(24 * 30)});
   out.churn_max = reader.number("churn_max", out.churn_max, {0.0, 1.0});
   out.quorum = reader.number("quorum", out.quorum, {0.0, 1.0});
-  out.silent_after = reader.duration("silent_after", out.silent_after, {seconds(3), minutes(10)});
+  out.silent_after = reader.duration("silent_after", out.silent_after,
+                                     {std::chrono::seconds(3), std::chrono::minutes(10)});
   if (out.hard_expiry <= out.soft_expiry) {
     reader.reject("hard_expiry", "must be longer than soft_expiry");
   }

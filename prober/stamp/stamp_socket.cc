@@ -22,12 +22,12 @@ constexpr std::size_t kControlSize = 256;
 constexpr int kSendBufferSize = 1 << 20;
 constexpr std::size_t kTokensMin = 128;
 constexpr std::size_t kTokensMax = std::size_t{1} << 17;
-constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
+constexpr std::int64_t kSecondNs = 1'000'000'000;
 constexpr Duration kTightReading = std::chrono::microseconds(2);
 constexpr int kReadingsMax = 5;
 
 UnixNanos to_unix(const timespec& time) {
-  return {std::int64_t{time.tv_sec} * kNanosPerSecond + time.tv_nsec};
+  return {std::int64_t{time.tv_sec} * kSecondNs + time.tv_nsec};
 }
 
 socklen_t fill_address(const Endpoint& endpoint, bool is_v4, sockaddr_storage& out) {
