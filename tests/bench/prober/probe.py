@@ -359,8 +359,22 @@ def measure_errors(hosts, pair, folder, arguments) -> dict:
     return errors
 
 
+def kernel_limit(hosts, build: pathlib.Path, seconds: float) -> tuple[float, float]:
+    """Per CPU-second: packets sent, stamped, answered and stamped again by a loop that does nothing
+    else, and by the echo at its other end."""
+    program = str(need_built(build / "tests/bench/prober/stamp_limit"))
+    per_tick = str(CEILING // 200)
+    echo = hosts.start(hosts.b, program, "echo", HOSTS_B[0], HOST_A, per_tick, str(seconds + 0.5),
+                       stdout=subprocess.PIPE, text=True)
+    time.sleep(0.2)
+    loop = hosts.start(hosts.a, program, "send", HOST_A, HOSTS_B[0], per_tick, str(seconds),
+                       stdout=subprocess.PIPE, text=True)
+    ends = [json.loads(process.communicate()[0]) for process in (loop, echo)]
+    return tuple(end["answered"] / end["cpu_s"] for end in ends)
+
+
 def measure_rates(pair, frame: Frame, arguments) -> None:
-    probes, reflections, accepted, lost = [], [], [], []
+    probes, reflections, accepted, lost, limits = [], [], [], [], []
     for turn in range(arguments.runs):
         near, far = pair.run(8, int(8e9 / ASKED), 4, arguments.seconds, ceiling=CEILING)
         # Fully accounted: sent, stamped, answered, in a sample.
@@ -368,12 +382,16 @@ def measure_rates(pair, frame: Frame, arguments) -> None:
         reflections.append(far["reflected"] / far["probing_cpu_s"])
         accepted.append(near["sent"] / arguments.seconds)
         lost.append(near["lost"])
+        limits.append(kernel_limit(pair.hosts, arguments.build_dir, arguments.seconds))
         progress(f"rate-{turn}: {accepted[-1]:.0f}/s accepted of {ASKED} asked, {near['lost']} lost, "
                  f"{near['missed']} missed, {probes[-1]:.0f} probes and {reflections[-1]:.0f} "
-                 "reflections per CPU-second")
+                 f"reflections per CPU-second; the kernel's limit {limits[-1][0]:.0f} and "
+                 f"{limits[-1][1]:.0f}")
     frame.add("probes_per_s_core", probes)
     frame.add("reflections_per_s_core", reflections)
     frame.add("accepted_rate", accepted)
+    frame.add("kernel_limit_probes_per_s_core", [limit[0] for limit in limits])
+    frame.add("kernel_limit_echoes_per_s_core", [limit[1] for limit in limits])
     frame.put("asked_rate", ASKED)
     frame.put("false_loss", sum(lost))
 
