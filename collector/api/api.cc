@@ -145,6 +145,24 @@ ApiResponse answer_events(Query& query, const EventLog& events) {
   return respond(events_json(events.after(after, limit)));
 }
 
+ApiResponse answer_faults(Query& query, const CollectorView& view) {
+  const std::string state = query.text("state");
+  if (!state.empty() && state != "open" && state != "resolved") {
+    return respond(Refusal{
+        400, "invalid_argument", "state must be open or resolved", {"open", "resolved"}, ""});
+  }
+  const std::string id = query.text("id");
+  Json faults = faults_json(view, state, id);
+  if (!id.empty() && faults["faults"].empty()) {
+    return respond(Refusal{404,
+                           "not_found",
+                           fmt::format("no fault \"{}\"", id.substr(0, kNodeNameLengthMax)),
+                           {},
+                           "GET /v1/faults lists them"});
+  }
+  return respond(faults);
+}
+
 ApiResponse answer_samples(Query& query, const CollectorView& view, const std::string& store_path) {
   const std::uint64_t after = query.number("after", 0, std::uint64_t{1} << 62);
   const auto limit = static_cast<std::size_t>(
@@ -262,11 +280,12 @@ ApiResponse Api::answer(const ApiRequest& request) {
   }
   if (request.method == ApiRequest::Method::post) {
     if (request.path == "/v1/probe") return answer_probe(request, *view);
+    if (request.path == "/v1/mail/test") return answer_mail_test(request);
     return respond(Refusal{404,
                            "not_found",
                            "nothing takes POST at " + request.path.substr(0, 100),
                            {},
-                           "POST /v1/probe is the only one"});
+                           "POST /v1/probe, /v1/mail/test"});
   }
   Query query(request, *view);
   const std::optional<NodeId> node = query.node("node");
@@ -287,6 +306,7 @@ ApiResponse Api::answer(const ApiRequest& request) {
     return answer_routes(query, *view, options_.store_path, node, to);
   }
   if (request.path == "/v1/plan") return respond(plan_json(*view));
+  if (request.path == "/v1/faults") return answer_faults(query, *view);
   if (request.path == "/v1/events") return answer_events(query, events_);
   if (request.path == "/v1/samples") return answer_samples(query, *view, options_.store_path);
   return respond(Refusal{404,
@@ -294,10 +314,10 @@ ApiResponse Api::answer(const ApiRequest& request) {
                          "nothing at " + request.path.substr(0, 100),
                          {},
                          "/healthz /metrics /v1/status /v1/agents /v1/links /v1/samples /v1/routes "
-                         "/v1/events /v1/plan, POST /v1/probe"});
+                         "/v1/faults /v1/events /v1/plan, POST /v1/probe /v1/mail/test"});
 }
 
-ApiResponse Api::answer_probe(const ApiRequest& request, const CollectorView& view) {
+std::optional<ApiResponse> Api::refuse_token(const ApiRequest& request) const {
   if (options_.token.empty()) {
     return respond(Refusal{403,
                            "permission",
@@ -315,6 +335,33 @@ ApiResponse Api::answer_probe(const ApiRequest& request, const CollectorView& vi
     return respond(
         Refusal{403, "permission", "the token is wrong", {}, "it is the text of [api] token_file"});
   }
+  return std::nullopt;
+}
+
+// {"to": "ops@example.net"}, or {} for those who get the mail anyway.
+ApiResponse Api::answer_mail_test(const ApiRequest& request) const {
+  if (std::optional<ApiResponse> refused = refuse_token(request)) return *std::move(refused);
+  const Json json = Json::parse(request.body.empty() ? "{}" : request.body, nullptr, false);
+  if (!json.is_object()) {
+    return respond(Error{ErrorCode::invalid_argument, "the body must be a JSON object"});
+  }
+  std::optional<Mailbox> to;
+  for (const auto& [key, value] : json.items()) {
+    if (key != "to" || !value.is_string()) {
+      return respond(Error{ErrorCode::invalid_argument,
+                           "the body may hold \"to\", an address as text, and nothing else"});
+    }
+    Result<Mailbox> mailbox = parse_mailbox(value.get<std::string>());
+    if (!mailbox) return respond(mailbox.error());
+    to = *std::move(mailbox);
+  }
+  const Result<MailTest> test = options_.mail_test(to);
+  if (!test) return respond(test.error());
+  return respond(mail_test_json(*test));
+}
+
+ApiResponse Api::answer_probe(const ApiRequest& request, const CollectorView& view) {
+  if (std::optional<ApiResponse> refused = refuse_token(request)) return *std::move(refused);
   const Result<ProbeOrder> order = parse_probe(request.body);
   if (!order) return respond(order.error());
   const std::optional<NodeId> from = find_node(view, order->from);

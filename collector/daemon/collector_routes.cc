@@ -89,10 +89,10 @@ bool Collector::may_solve(Now now) {
 
 void Collector::solve_tick() {
   const Now now = clock_.now();
-  if (!may_solve(now)) return;
   SolveJob job;
   job.view = network_view(now);
-  if (job.view.nodes.size() < 2) return;
+  judge_faults(job.view.links, now);
+  if (!may_solve(now) || job.view.nodes.size() < 2) return;
   for (const optimizer::LinkBelief& belief : job.view.links) {
     if (!belief.loss_outdated || belief.state != LinkState::alive) continue;
     // One probe a second would take minutes to show that a link has healed.
@@ -184,6 +184,7 @@ void Collector::on_outcome(SolveOutcome outcome) {
   }
   solve_.last_refusal.clear();
   solve_.moves += outcome.moves.size();
+  moves_.add(outcome.moves, now.wall);
   publish_tables(std::move(outcome.tables), outcome);
   if (alarm) return;
 

@@ -8,6 +8,7 @@
 
 #include "collector/store/blob_codec.h"
 #include "collector/store/database.h"
+#include "collector/store/fault_rows.h"
 #include "collector/store/store.h"
 
 namespace linkpilot::collector {
@@ -22,8 +23,10 @@ struct StoreBatch {
   std::vector<Table> tables;
   std::vector<StoredNode> nodes;
   std::uint64_t nodes_ticket = 0;
+  FaultNotes faults;
+  std::uint64_t faults_ticket = 0;
   [[nodiscard]] bool empty() const {
-    return reports.empty() && events.empty() && tables.empty() && nodes.empty();
+    return reports.empty() && events.empty() && tables.empty() && nodes.empty() && faults.empty();
   }
 };
 
@@ -59,6 +62,7 @@ class CommitWriter {
   Statement insert_table_;
   Statement trim_tables_;
   Statement replace_node_;
+  FaultRows faults_;
 };
 
 }  // namespace linkpilot::collector

@@ -22,7 +22,9 @@
 #include "base/result.h"
 #include "base/sketch.h"
 #include "base/units.h"
+#include "collector/faults/fault.h"
 #include "collector/ingest/report_dedup.h"
+#include "collector/notify/outgoing_mail.h"
 #include "collector/registry/registry.h"
 
 namespace linkpilot::collector {
@@ -66,6 +68,9 @@ struct Restored {
   std::vector<RestoredDedup> dedup;
   std::vector<SignedTable> tables;  // the newest of each node
   std::vector<Event> events;        // the newest, oldest first
+  std::vector<Fault> open_faults;
+  std::vector<Fault> past_faults;   // the newest resolved ones, oldest first
+  std::vector<OutgoingMail> mails;  // not handed over yet, oldest first
 };
 
 struct StoreOptions {
@@ -85,7 +90,8 @@ struct DurableMark {
 
 struct Commit {
   std::vector<DurableMark> marks;
-  std::uint64_t nodes_ticket = 0;  // all `put_nodes` up to this one are durable
+  std::uint64_t nodes_ticket = 0;   // all `put_nodes` up to this one are durable
+  std::uint64_t faults_ticket = 0;  // and all `put_fault`
 };
 
 struct StoreFigures {
@@ -140,6 +146,11 @@ class Store {
   virtual void put_table(SignedTable table, UnixNanos created) = 0;
   // Returns the ticket that `Commit` will name.
   virtual std::uint64_t put_nodes(std::vector<StoredNode> nodes) = 0;
+  // A fault as it stands, and the mail about it, together or not at all. Returns the ticket. Beyond
+  // the queue's bound the oldest wait is dropped and counted.
+  virtual std::uint64_t put_fault(Fault fault, std::optional<OutgoingMail> mail) = 0;
+  virtual void put_mail(OutgoingMail mail) = 0;  // again, with fewer recipients left
+  virtual void drop_mail(std::uint64_t id) = 0;  // handed over, or given up
   [[nodiscard]] virtual StoreFigures figures() const = 0;
 };
 

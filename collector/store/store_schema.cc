@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "collector/store/fault_rows.h"
+
 namespace linkpilot::collector {
 
 namespace {
@@ -147,6 +149,7 @@ Status prepare_schema(Database& database) {
                                                 *schema, kStoreSchema));
   }
   if (Status status = database.execute(kTables); !status) return status;
+  if (Status status = database.execute(kFaultTables); !status) return status;
   return database.execute(fmt::format("PRAGMA user_version = {}", kStoreSchema));
 }
 
@@ -164,7 +167,8 @@ Status restore(Database& database, Restored& restored) {
   if (Status status = restore_nodes(database, restored); !status) return status;
   if (Status status = restore_dedup(database, restored); !status) return status;
   if (Status status = restore_tables(database, restored); !status) return status;
-  return restore_events(database, restored);
+  if (Status status = restore_events(database, restored); !status) return status;
+  return restore_faults(database, restored);
 }
 
 }  // namespace linkpilot::collector

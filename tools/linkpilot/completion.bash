@@ -3,7 +3,7 @@ _linkpilot() {
     local current=${COMP_WORDS[COMP_CWORD]} noun="" verb="" word index
     local -A verbs=(
         [agent]="list show" [link]="list show probe" [route]="show explain diff watch"
-        [event]="tail" [keys]="new show" [config]="check" [plan]="show" [status]=""
+        [event]="tail" [fault]="list show" [mail]="test" [keys]="new show" [config]="check" [plan]="show" [status]=""
     )
     for ((index = 1; index < COMP_CWORD; index++)); do
         word=${COMP_WORDS[index]}
