@@ -55,6 +55,7 @@ Agent::Agent(asio::io_context& loop, AgentConfig config, Clock& clock, Parts par
       config_(std::move(config)),
       clock_(clock),
       timer_(loop),
+      pace_(tick_for({}, config_.ceilings.tick)),
       run_id_(random_u64()),
       detector_(DetectorOptions{}),
       plan_(plan_ceilings(config_.ceilings)),
@@ -95,6 +96,10 @@ void Agent::schedule() {
   });
 }
 
+Duration Agent::tick_length(Now now) const {
+  return now.mono < brisk_until_ ? config_.ceilings.tick : pace_;
+}
+
 void Agent::tick() {
   const Now now = clock_.now();
   const Duration late = std::max(now.mono - next_tick_, Duration::zero());
@@ -109,7 +114,7 @@ void Agent::tick() {
     every_second(now);
     next_second_ = std::max(next_second_ + std::chrono::seconds(1), now.mono);
   }
-  next_tick_ = next_tick_ + config_.ceilings.tick;
+  next_tick_ = next_tick_ + tick_length(now);
   // Behind: skip the ticks that were missed, do not run after them.
   next_tick_ = std::max(next_tick_, clock_.now().mono);
   schedule();

@@ -11,6 +11,7 @@
 
 #include "agent/config/agent_config.h"
 #include "agent/detect/detector.h"
+#include "agent/plan/pace.h"
 #include "agent/plan/plan_keeper.h"
 #include "agent/plan/probe_requests.h"
 #include "agent/report/load_reader.h"
@@ -47,6 +48,7 @@ class Agent {
   Agent(asio::io_context& loop, AgentConfig config, Clock& clock, Parts parts);
 
   void schedule();
+  [[nodiscard]] Duration tick_length(Now now) const;
   void tick();
   void every_second(Now now);
 
@@ -76,6 +78,8 @@ class Agent {
   Clock& clock_;
   asio::steady_timer timer_;
   MonoTime next_tick_;
+  Duration pace_;           // between ticks when nothing is being found out
+  MonoTime brisk_until_{};  // the configured tick holds until then
   MonoTime next_second_;
   Status outcome_;
 

@@ -99,6 +99,7 @@ void Agent::on_plan(const Plan& plan, Now now) {
   }
   plan_age_ = PlanAge::fresh;
   const ProbeSet set = plan_.probe_set(now, tables_.in_use());
+  pace_ = tick_for(set.links, config_.ceilings.tick);
   const prober::ApplyOutcome applied = engine_->apply(set.links, now);
   detector_.plan(set.links, now, detected_);
   carry_out(detected_, now);
@@ -121,6 +122,7 @@ void Agent::apply_probe_set(Now now) {
   if (!engine_ || plan_.plan() == nullptr) return;
   plan_age_ = plan_.age(now, tables_.in_use());
   const ProbeSet set = plan_.probe_set(now, tables_.in_use());
+  pace_ = tick_for(set.links, config_.ceilings.tick);
   engine_->apply(set.links, now);
   detector_.plan(set.links, now, detected_);
   carry_out(detected_, now);
@@ -150,6 +152,7 @@ void Agent::on_probe_request(const ProbeRequest& request, Now now) {
     return;
   }
   engine_->burst(request.link, request.count, request.interval, now);
+  brisk_until_ = now.mono + std::max<Duration>(kBriskTime, request.interval * request.count);
 }
 
 // Marks first: they are what saves a stream.
@@ -166,6 +169,7 @@ void Agent::carry_out(DetectorOutput& output, Now now) {
     for (const HearingChange& change : output.hearing) {
       engine_->set_hearing(change.incoming, change.hearing, change.silence);
     }
+    if (!output.bursts.empty()) brisk_until_ = now.mono + kBriskTime;
     const DetectorOptions defaults;
     for (const LinkId& link : output.bursts) {
       engine_->burst(link, defaults.burst_count, defaults.burst_interval, now);
