@@ -158,6 +158,12 @@ std::string quoted_string(std::string_view text) {
 Result<Mailbox> parse_mailbox(std::string_view text) {
   Mailbox mailbox;
   text = trimmed(text);
+  if (clean_line(text) != text) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("\"{}\" is no mail address: it holds control characters, or is no "
+                            "UTF-8, or is too long",
+                            clean_line(text)));
+  }
   const std::size_t open = text.rfind('<');
   if (open == std::string_view::npos) {
     mailbox.address = std::string(text);

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import logging
 import os
 import socket
 import ssl
@@ -11,6 +12,8 @@ import time
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+
+logging.getLogger("mail.log").setLevel(logging.CRITICAL + 1)  # what clients do wrong is the test's business
 
 
 def free_port():

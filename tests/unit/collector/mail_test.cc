@@ -70,7 +70,8 @@ TEST(Mailbox, TakesTheUsualFormsAndNothingThatCouldBreakOut) {
   for (const char* bad : {"", "ops", "@example.net", "ops@", "ops@exa mple.net", "a b@example.net",
                           "ops@example.net>", "<ops@example.net", "ops@example.net\r\nBcc: x@y.z",
                           "x <ops@example.net\r\n>", "a..b@example.net", ".a@example.net",
-                          "a.@example.net", "a@.example.net", "a@example.net.", "<>", "a@b,c@d"}) {
+                          "a.@example.net", "a@.example.net", "a@example.net.", "<>", "a@b,c@d",
+                          "x@y.z\r\nRCPT TO:<ops@example.net>", "\xff <ops@example.net>"}) {
     EXPECT_FALSE(parse_mailbox(bad)) << bad;
   }
 }
