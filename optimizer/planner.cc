@@ -37,6 +37,7 @@ class Run {
   [[nodiscard]] bool meets_mark(std::size_t from, std::size_t to, const Candidate& path) const;
   void await(std::size_t from, std::size_t to, const Candidate& path);
   void decide_one(std::size_t from, std::size_t to);
+  void name_damped(std::size_t from, std::size_t to, PathUnits in_use_cost);
   [[nodiscard]] NodePath safest(std::size_t from, std::size_t to, const NodePath& best);
   [[nodiscard]] NodePath fresh_second(std::size_t from, std::size_t to,
                                       const Candidate& in_use) const;
@@ -54,6 +55,7 @@ class Run {
   PlannerState::Data& data_;
   const PlanRequest& request_;
   Now now_;
+  std::vector<DampedCrossing> damped_;
   std::vector<const ListSet*> live_;
   std::vector<AwaitedPath> awaited_;
   ListSet lists_;
@@ -157,10 +159,27 @@ void Run::decide_one(std::size_t from, std::size_t to) {
       if (!after.reachable() && !before.reachable) return;
     }
   }
-  if (decision.suppressed) suppress(from, to, decision, cost, best);
+  if (decision.suppressed) {
+    suppress(from, to, decision, cost, best);
+  } else if (!decision.move && question.counts_tick) {
+    name_damped(from, to, cost);
+  }
   if (!decision.move) return;
   take_path(memory, after, decision.reason, now_.mono);
   note_move(from, to, decision.reason, before, cost, after);
+}
+
+// The search has gone round flapping links by their surcharge: say so where that is what a route is
+// waiting for.
+void Run::name_damped(std::size_t from, std::size_t to, PathUnits in_use_cost) {
+  if (damped_.empty() || in_use_cost == kUnreachable) return;
+  const auto way = way_over_damped(data_, policy_, damped_, from, to);
+  const PairMemory& memory = data_.pairs[at(from, to)];
+  if (!way || way->path == Candidate{memory.first_relay, memory.second_relay}) return;
+  const double gain = static_cast<double>(in_use_cost) - static_cast<double>(way->undamped);
+  if (gain <= margin_units(in_use_cost, policy_.stability)) return;
+  suppress(from, to, {false, {}, SuppressionReason::damped_link, way->left}, in_use_cost,
+           node_path(way->path, way->undamped));
 }
 
 // The best path that shares no relay with the one in use.
@@ -222,6 +241,7 @@ void Run::decide_second(std::size_t from, std::size_t to) {
 void Run::decide() {
   if (data_.current.nodes == data_.size()) live_.push_back(&data_.current);
   for (const ListSet& lists : data_.superseded) live_.push_back(&lists);
+  damped_ = damped_crossings(data_);
   for (std::size_t from = 0; from < data_.size(); ++from) {
     for (std::size_t to = 0; to < data_.size(); ++to) {
       if (from == to) continue;

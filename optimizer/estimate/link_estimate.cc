@@ -117,8 +117,9 @@ void LinkEstimate::apply(const Alarm& alarm, LinkEnd end, MonoTime at,
   word = {alarm.state == LinkState::unspecified ? LinkState::alive : alarm.state, alarm.confirmed};
   if (speaks_against(word.state)) delivered_samples_ = 0;
   if (before == LinkState::dead || state() != LinkState::dead) return;
-  penalty_ =
-      std::min(penalty_at(at, parameters) + parameters.flap_penalty, parameters.flap_penalty_max);
+  const double left = penalty_at(at, parameters);
+  if (left < parameters.flap_reuse) suppressed_ = false;
+  penalty_ = std::min(left + parameters.flap_penalty, parameters.flap_penalty_max);
   penalty_time_ = at;
   if (penalty_ >= parameters.flap_suppress) suppressed_ = true;
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "tests/unit/optimizer/network_builder.h"
@@ -84,6 +85,41 @@ TEST(Planner, ComesHomeAfterConfirmationAndDwell) {
   }
   EXPECT_GE(home, 20.0);
   EXPECT_LE(home, 27.0);
+}
+
+TEST(Planner, GoesRoundAFlappingLinkAndNamesItUntilItIsTrusted) {
+  NetworkView view = triangle(30);
+  PlannerState state = tick(view, {}, {}, 0).next;
+  ASSERT_EQ(first_path(state, 0, 2).size(), 1U);
+  LinkBelief& link = find_belief(view, make_link(0, 2));
+  link.damped = true;
+  link.damped_left = std::chrono::seconds(90);
+  PlannerResult result = tick(view, {}, std::move(state), 1);
+  ASSERT_EQ(first_path(result.next, 0, 2).size(), 2U) << "it leaves a flapping link at once";
+  result = tick(view, {}, std::move(result.next), 2);
+  const auto named =
+      std::ranges::find(result.suppressed, SuppressionReason::damped_link, &Suppression::reason);
+  ASSERT_NE(named, result.suppressed.end());
+  EXPECT_EQ(named->from, node_id(0));
+  EXPECT_EQ(named->to, node_id(2));
+  EXPECT_TRUE(named->better.empty()) << "the direct way";
+  EXPECT_EQ(named->left, std::chrono::seconds(90));
+  EXPECT_NEAR(named->better_ms, named->in_use_ms, 60.0) << "without the surcharge of damping";
+  const RouteExplanation why =
+      explain_route(view, {}, result.next, node_id(0), node_id(2), at_second(2));
+  ASSERT_TRUE(why.suppressed);
+  EXPECT_EQ(why.suppressed->reason, SuppressionReason::damped_link);
+
+  link.damped = false;
+  double home = 0;
+  for (double second = 3; second < 60 && home == 0; second += 1) {
+    result = tick(view, {}, std::move(result.next), second);
+    for (const Suppression& held : result.suppressed) {
+      EXPECT_NE(held.reason, SuppressionReason::damped_link);
+    }
+    if (first_path(result.next, 0, 2).size() == 1) home = second;
+  }
+  EXPECT_GT(home, 0.0);
 }
 
 TEST(Planner, OneNodeHasAnEmptyTable) {
