@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/runtime/message_socket.h"
+#include "collector/hand/override.h"
 #include "collector/ingest/agent_record.h"
 #include "collector/ingest/ingest.h"
 #include "collector/ingest/link_history.h"
@@ -55,6 +56,8 @@ struct CollectorView {
   bool following = false;
   std::map<NodeId, PublishedTable> tables;
   std::vector<RefusedKey> refused_keys;
+  std::vector<Override> overrides;  // the operator's hand
+  std::shared_ptr<const std::vector<AuditEntry>> audit;
   optimizer::Policy policy;
 
   StoreFigures store;

@@ -84,11 +84,14 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Sign
       plans_(plan_rules_of(config), static_cast<std::uint64_t>(started_.ns / 1'000)),
       publisher_(signing_key, epoch_, {config.routing.soft_expiry, config.routing.hard_expiry}),
       pulse_(loop),
-      tick_(loop) {
+      tick_(loop),
+      hand_(std::move(restored.overrides), restored.next_override),
+      audit_(std::move(restored.audit)) {
   IngestHooks hooks;
   hooks.send = [this](const std::string& connection, const CollectorMessage& message) {
     return server_->send(connection, schemas::encode(message));
   };
+  hooks.disconnect = [this](const TransportId& transport) { server_->disconnect(transport); };
   hooks.on_hello = [this](AgentRecord& agent, bool returned) { on_hello(agent, returned); };
   hooks.on_link_state = [this](LinkId link) { note_link_state(link); };
   hooks.on_table_ack = [this](AgentRecord& agent) { note_loaded(agent); };
@@ -140,6 +143,7 @@ void Collector::start() {
       [this](Commit commit) {
         asio::post(loop_, [this, commit = std::move(commit)] {
           if (commit.nodes_ticket != 0 && commit.nodes_ticket >= nodes_ticket_) admit_enrolled();
+          answer_durable(commit.nodes_ticket);
           ingest_->on_commit(commit);
         });
       },
@@ -202,13 +206,16 @@ void Collector::on_scan(Result<DirectoryScan> scan) {
     agent.id = change.entry.id;
     agent.name = change.entry.name;
     agent.public_key = change.entry.public_key;
+    agent.next_key = change.entry.next_key;
     agent.enrolled_at = change.entry.enrolled_at;
     agent.enrolled = change.entry.enrolled;
     agent.left_at = agent.enrolled ? UnixNanos{} : now.wall;
     plans_dirty_ = true;
     if (agent.enrolled) {
       to_store.push_back({change.entry, {}});
-      if (change.kind == RegistryChange::Kind::rekeyed) ingest_->on_revoked(agent.id);
+      // During a change-over the key in use stays good.
+      const bool keeps = agent.connection && change.entry.has_key(agent.connection->public_key);
+      if (change.kind == RegistryChange::Kind::rekeyed && !keeps) ingest_->on_revoked(agent.id);
       tell(EventLevel::info,
            change.kind == RegistryChange::Kind::rekeyed ? "agent_rekeyed" : "agent_enrolled",
            agent.name, fmt::format("node number {}", agent.id.value));
@@ -229,7 +236,9 @@ void Collector::on_scan(Result<DirectoryScan> scan) {
 void Collector::admit_enrolled() {
   Door::Keys keys;
   for (const auto& [id, entry] : registry_.entries()) {
-    if (entry.enrolled) keys.insert(entry.public_key);
+    if (!entry.enrolled) continue;
+    keys.insert(entry.public_key);
+    if (!entry.next_key.empty()) keys.insert(entry.next_key);
   }
   door_.set_enrolled(std::move(keys));
   nodes_ticket_ = 0;
@@ -257,7 +266,9 @@ void Collector::on_pulse() {
   const Now now = clock_.now();
   ingest_->on_timer(now, config_.routing.silent_after);
   watch_nodes(now);
+  watch_hand(now);
   update_plans(now);
+  answer_durable(0);
   for (const RefusedKey& knock : door_.take_new()) {
     tell(EventLevel::warn, "key_refused", "",
          fmt::format("key {} from {}: {}", knock.public_key, knock.address, knock.reason));
@@ -292,6 +303,8 @@ void Collector::publish_view() {
   view->following = plans_.following();
   view->tables = publisher_.tables();
   view->refused_keys = door_.refused();
+  view->overrides = hand_.in_force();
+  view->audit = audit_.entries();
   view->policy = policy_;
   view->store = store_->figures();
   view->ingest = ingest_->counters();

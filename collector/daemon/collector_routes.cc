@@ -55,9 +55,12 @@ optimizer::NetworkView Collector::network_view(Now now) const {
     optimizer::NodeView node;
     node.node = *agent.profile;
     node.reporting = agent.enrolled && agent.heard();
+    node.drained = hand_.drained(agent.name);
+    node.held = hand_.held(agent.profile->region);
     view.nodes.push_back(std::move(node));
     if (agent.enrolled) ++view.agents_enrolled;
   }
+  add_pins(view);
   return view;
 }
 
@@ -89,10 +92,16 @@ bool Collector::may_solve(Now now) {
 
 void Collector::solve_tick() {
   const Now now = clock_.now();
+  if (hand_.frozen() != nullptr) {
+    changed_links_.clear();
+    renew_tables(now);
+    return;
+  }
   if (!may_solve(now)) return;
   SolveJob job;
   job.view = network_view(now);
   if (job.view.nodes.size() < 2) return;
+  job.all_tables = tables_differ_;
   for (const optimizer::LinkBelief& belief : job.view.links) {
     if (!belief.loss_outdated || belief.state != LinkState::alive) continue;
     // One probe a second would take minutes to show that a link has healed.
@@ -108,7 +117,7 @@ void Collector::solve_tick() {
 void Collector::solve_alarm() {
   alarm_scheduled_ = false;
   const Now now = clock_.now();
-  if (!may_solve(now) || changed_links_.empty()) return;
+  if (hand_.frozen() != nullptr || !may_solve(now) || changed_links_.empty()) return;
   SolveJob job;
   job.view = network_view(now);
   job.policy = policy_;
@@ -158,7 +167,7 @@ void Collector::watch_nodes(Now now) {
       plans_dirty_ = true;
     }
   }
-  if (verdicts.empty()) return;
+  if (verdicts.empty() || hand_.frozen() != nullptr) return;
   solve_alarm();
   republish_reasons();
 }
@@ -172,6 +181,7 @@ void Collector::on_outcome(SolveOutcome outcome) {
   solve_.last_took = outcome.took;
   solve_.last_trigger = alarm ? "alarm" : "tick";
   solve_.took.add(outcome.took);
+  if (hand_.frozen() != nullptr) return;  // begun before the operator froze routes
   if (!outcome.guard.publish) {
     ++solve_.refused;
     if (solve_.last_refusal != outcome.guard.reason ||
@@ -184,6 +194,7 @@ void Collector::on_outcome(SolveOutcome outcome) {
   }
   solve_.last_refusal.clear();
   solve_.moves += outcome.moves.size();
+  if (outcome.all_tables) tables_differ_ = false;
   publish_tables(std::move(outcome.tables), outcome);
   if (alarm) return;
 
@@ -199,7 +210,12 @@ void Collector::on_outcome(SolveOutcome outcome) {
     }
     plans_.warm_pair(near, held.to, now.mono);
   }
-  Result<std::vector<PublishedTable>> renewed = publisher_.refresh(now.wall);
+  renew_tables(now);
+}
+
+void Collector::renew_tables(Now now) {
+  Result<std::vector<PublishedTable>> renewed =
+      publisher_.refresh(now.wall, hand_.frozen() != nullptr);
   if (renewed) {
     send_tables(*renewed);
   } else {

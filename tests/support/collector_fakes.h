@@ -23,6 +23,7 @@ class MemoryStore final : public Store {
   void put_event(Event event) override { events.push_back(std::move(event)); }
   void put_table(SignedTable, UnixNanos) override {}
   std::uint64_t put_nodes(std::vector<StoredNode>) override { return 1; }
+  std::uint64_t put_hand(HandChange) override { return 1; }
   StoreFigures figures() const override { return {}; }
 
   // What is queued becomes durable.
