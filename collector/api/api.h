@@ -9,6 +9,7 @@
 
 #include "collector/api/collector_view.h"
 #include "collector/api/probe_desk.h"
+#include "collector/hand/order.h"
 #include "collector/store/event_log.h"
 
 namespace linkpilot::collector {
@@ -36,17 +37,23 @@ struct ApiOptions {
 class Api {
  public:
   using ViewSource = std::function<std::shared_ptr<const CollectorView>()>;
-  Api(ApiOptions options, ViewSource view, const EventLog& events, ProbeDesk& probes);
+  // Carries an operator's order out; thread-safe, blocks until it is done.
+  using CarryOut = std::function<Result<OrderDone>(const Order&)>;
+  Api(ApiOptions options, ViewSource view, const EventLog& events, ProbeDesk& probes,
+      CarryOut carry_out);
 
   [[nodiscard]] ApiResponse answer(const ApiRequest& request);
 
  private:
+  [[nodiscard]] ApiResponse answer_post(const ApiRequest& request, const CollectorView& view);
   [[nodiscard]] ApiResponse answer_probe(const ApiRequest& request, const CollectorView& view);
+  [[nodiscard]] ApiResponse answer_order(const ApiRequest& request);
 
   ApiOptions options_;
   ViewSource view_;
   const EventLog& events_;
   ProbeDesk& probes_;
+  CarryOut carry_out_;
 };
 
 }  // namespace linkpilot::collector

@@ -59,6 +59,7 @@ struct CollectorView {
   std::vector<Override> overrides;  // the operator's hand
   std::shared_ptr<const std::vector<AuditEntry>> audit;
   optimizer::Policy policy;
+  SigningPublicKey signer{};
 
   StoreFigures store;
   IngestCounters ingest;

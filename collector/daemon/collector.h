@@ -21,6 +21,7 @@
 #include "collector/api/collector_view.h"
 #include "collector/api/probe_desk.h"
 #include "collector/config/config.h"
+#include "collector/daemon/entrances.h"
 #include "collector/hand/audit_log.h"
 #include "collector/hand/hand.h"
 #include "collector/ingest/ingest.h"
@@ -60,11 +61,17 @@ class Collector {
   [[nodiscard]] std::shared_ptr<const CollectorView> view();
   [[nodiscard]] const EventLog& events() const { return *events_; }
   [[nodiscard]] ProbeDesk& probes() { return probes_; }
-  [[nodiscard]] std::string bound_endpoint() const { return server_->bound_endpoint(); }
+  [[nodiscard]] std::string bound_endpoint() const { return entrances_->bound_endpoint(); }
+  [[nodiscard]] std::string next_endpoint() const { return entrances_->next_endpoint(); }
   [[nodiscard]] const std::string& store_path() const { return config_.store.path; }
 
  private:
-  Collector(asio::io_context& loop, const CollectorConfig& config, SigningKey signing_key,
+  struct Keys {
+    SigningKey signing;
+    std::shared_ptr<const Secret> probing;  // null: probes are open
+  };
+  [[nodiscard]] static Result<Keys> load_keys(const CollectorConfig& config);
+  Collector(asio::io_context& loop, const CollectorConfig& config, Keys keys,
             std::unique_ptr<Store> store, Restored restored);
 
   // collector.cc: composition
@@ -76,6 +83,7 @@ class Collector {
   void arm_pulse();
   void arm_tick();
   void publish_view();
+  void use_keys(Keys keys);
   void tell(EventLevel level, std::string_view name, std::string node, std::string detail);
 
   // collector_hand.cc: the operator's hand
@@ -141,7 +149,7 @@ class Collector {
   Publisher publisher_;
   ProbeDesk probes_;
   std::unique_ptr<Ingest> ingest_;
-  std::unique_ptr<MessageServer> server_;
+  std::unique_ptr<Entrances> entrances_;
   std::unique_ptr<EnrolledDirectory> directory_;
   std::unique_ptr<Solver> solver_;
   asio::steady_timer pulse_;

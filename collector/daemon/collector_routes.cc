@@ -298,8 +298,8 @@ void Collector::send_tables(const std::vector<PublishedTable>& published) {
 void Collector::send_table(const AgentRecord& agent) {
   const PublishedTable* published = publisher_.current(agent.id);
   if (published == nullptr || !agent.connection) return;
-  server_->send(agent.connection->connection,
-                schemas::encode(CollectorMessage(*published->envelope)));
+  entrances_->send(agent.connection->connection,
+                   schemas::encode(CollectorMessage(*published->envelope)));
 }
 
 // Says once for each version that everybody it was for, and can be heard, has it.
