@@ -82,8 +82,10 @@ int run(const Arguments& arguments) {
   if (!collector) return complain(collector.error());
   Collector& running = **collector;
   Api api(
-      {*token, running.store_path()}, [&running] { return running.view(); }, running.events(),
-      running.probes(), [&running](const Order& order) { return running.order(order); });
+      {*token, running.store_path(),
+       [&running](const std::optional<Mailbox>& to) { return running.notifier().test(to); }},
+      [&running] { return running.view(); }, running.events(), running.probes(),
+      [&running](const Order& order) { return running.order(order); });
   std::unique_ptr<HttpServer> http;
   if (!config->listen.http.empty()) {
     Result<std::unique_ptr<HttpServer>> started =

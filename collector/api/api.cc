@@ -153,6 +153,24 @@ ApiResponse answer_audit(Query& query, const CollectorView& view) {
   return respond(audit_json(view, after, limit));
 }
 
+ApiResponse answer_faults(Query& query, const CollectorView& view) {
+  const std::string state = query.text("state");
+  if (!state.empty() && state != "open" && state != "resolved") {
+    return respond(Refusal{
+        400, "invalid_argument", "state must be open or resolved", {"open", "resolved"}, ""});
+  }
+  const std::string id = query.text("id");
+  Json faults = faults_json(view, state, id);
+  if (!id.empty() && faults["faults"].empty()) {
+    return respond(Refusal{404,
+                           "not_found",
+                           fmt::format("no fault \"{}\"", id.substr(0, kNodeNameLengthMax)),
+                           {},
+                           "GET /v1/faults lists them"});
+  }
+  return respond(faults);
+}
+
 ApiResponse answer_samples(Query& query, const CollectorView& view, const std::string& store_path) {
   const std::uint64_t after = query.number("after", 0, std::uint64_t{1} << 62);
   const auto limit = static_cast<std::size_t>(
@@ -292,7 +310,14 @@ ApiResponse Api::answer(const ApiRequest& request) {
         Refusal{503, "unavailable", "the collector is starting", {}, "try again in a moment"});
   }
   if (request.method == ApiRequest::Method::post) {
-    return answer_post(request, *view);
+    if (request.path == "/v1/probe") return answer_probe(request, *view);
+    if (request.path == "/v1/mail/test") return answer_mail_test(request);
+    if (request.path == "/v1/hand") return answer_order(request);
+    return respond(Refusal{404,
+                           "not_found",
+                           "nothing takes POST at " + request.path.substr(0, 100),
+                           {},
+                           "POST /v1/probe, /v1/hand, /v1/mail/test"});
   }
   Query query(request, *view);
   const std::optional<NodeId> node = query.node("node");
@@ -316,6 +341,7 @@ ApiResponse Api::answer(const ApiRequest& request) {
   if (request.path == "/v1/hand") return respond(hand_json(*view));
   if (request.path == "/v1/audit") return answer_audit(query, *view);
   if (request.path == "/v1/refused") return respond(refused_json(*view));
+  if (request.path == "/v1/faults") return answer_faults(query, *view);
   if (request.path == "/v1/events") return answer_events(query, events_);
   if (request.path == "/v1/samples") return answer_samples(query, *view, options_.store_path);
   return respond(
@@ -324,10 +350,11 @@ ApiResponse Api::answer(const ApiRequest& request) {
               "nothing at " + request.path.substr(0, 100),
               {},
               "/healthz /metrics /v1/status /v1/agents /v1/links /v1/samples /v1/routes "
-              "/v1/events /v1/plan /v1/hand /v1/audit /v1/refused, POST /v1/probe /v1/hand"});
+              "/v1/faults /v1/events /v1/plan /v1/hand /v1/audit /v1/refused, POST /v1/probe "
+              "/v1/hand /v1/mail/test"});
 }
 
-ApiResponse Api::answer_post(const ApiRequest& request, const CollectorView& view) {
+std::optional<ApiResponse> Api::refuse_token(const ApiRequest& request) const {
   if (options_.token.empty()) {
     return respond(Refusal{403,
                            "permission",
@@ -345,16 +372,11 @@ ApiResponse Api::answer_post(const ApiRequest& request, const CollectorView& vie
     return respond(
         Refusal{403, "permission", "the token is wrong", {}, "it is the text of [api] token_file"});
   }
-  if (request.path == "/v1/probe") return answer_probe(request, view);
-  if (request.path == "/v1/hand") return answer_order(request);
-  return respond(Refusal{404,
-                         "not_found",
-                         "nothing takes POST at " + request.path.substr(0, 100),
-                         {},
-                         "POST /v1/probe and POST /v1/hand do"});
+  return std::nullopt;
 }
 
-ApiResponse Api::answer_order(const ApiRequest& request) {
+ApiResponse Api::answer_order(const ApiRequest& request) const {
+  if (std::optional<ApiResponse> refused = refuse_token(request)) return *std::move(refused);
   const Result<Order> order = parse_order(request.body);
   if (!order) return respond(order.error());
   const Result<OrderDone> done = carry_out_(*order);
@@ -362,7 +384,30 @@ ApiResponse Api::answer_order(const ApiRequest& request) {
   return respond(done_json(*done));
 }
 
+// {"to": "ops@example.net"}, or {} for those who get the mail anyway.
+ApiResponse Api::answer_mail_test(const ApiRequest& request) const {
+  if (std::optional<ApiResponse> refused = refuse_token(request)) return *std::move(refused);
+  const Json json = Json::parse(request.body.empty() ? "{}" : request.body, nullptr, false);
+  if (!json.is_object()) {
+    return respond(Error{ErrorCode::invalid_argument, "the body must be a JSON object"});
+  }
+  std::optional<Mailbox> to;
+  for (const auto& [key, value] : json.items()) {
+    if (key != "to" || !value.is_string()) {
+      return respond(Error{ErrorCode::invalid_argument,
+                           "the body may hold \"to\", an address as text, and nothing else"});
+    }
+    Result<Mailbox> mailbox = parse_mailbox(value.get<std::string>());
+    if (!mailbox) return respond(mailbox.error());
+    to = *std::move(mailbox);
+  }
+  const Result<MailTest> test = options_.mail_test(to);
+  if (!test) return respond(test.error());
+  return respond(mail_test_json(*test));
+}
+
 ApiResponse Api::answer_probe(const ApiRequest& request, const CollectorView& view) {
+  if (std::optional<ApiResponse> refused = refuse_token(request)) return *std::move(refused);
   const Result<ProbeOrder> order = parse_probe(request.body);
   if (!order) return respond(order.error());
   const std::optional<NodeId> from = find_node(view, order->from);

@@ -5,11 +5,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "collector/api/collector_view.h"
 #include "collector/api/probe_desk.h"
 #include "collector/hand/order.h"
+#include "collector/notify/mailer.h"
 #include "collector/store/event_log.h"
 
 namespace linkpilot::collector {
@@ -32,6 +34,8 @@ struct ApiResponse {
 struct ApiOptions {
   std::string token;       // empty: POST is forbidden
   std::string store_path;  // for /v1/samples
+  // Hands a test mail to the server, to this address or to all; blocks.
+  std::function<Result<MailTest>(const std::optional<Mailbox>& to)> mail_test;
 };
 
 class Api {
@@ -45,9 +49,11 @@ class Api {
   [[nodiscard]] ApiResponse answer(const ApiRequest& request);
 
  private:
-  [[nodiscard]] ApiResponse answer_post(const ApiRequest& request, const CollectorView& view);
+  // Nothing: the request carries the token.
+  [[nodiscard]] std::optional<ApiResponse> refuse_token(const ApiRequest& request) const;
   [[nodiscard]] ApiResponse answer_probe(const ApiRequest& request, const CollectorView& view);
-  [[nodiscard]] ApiResponse answer_order(const ApiRequest& request);
+  [[nodiscard]] ApiResponse answer_mail_test(const ApiRequest& request) const;
+  [[nodiscard]] ApiResponse answer_order(const ApiRequest& request) const;
 
   ApiOptions options_;
   ViewSource view_;

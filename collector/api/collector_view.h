@@ -10,10 +10,12 @@
 #include <vector>
 
 #include "base/runtime/message_socket.h"
+#include "collector/faults/fault.h"
 #include "collector/hand/override.h"
 #include "collector/ingest/agent_record.h"
 #include "collector/ingest/ingest.h"
 #include "collector/ingest/link_history.h"
+#include "collector/notify/mailer.h"
 #include "collector/plan/plan_keeper.h"
 #include "collector/publish/publisher.h"
 #include "collector/registry/door.h"
@@ -66,6 +68,9 @@ struct CollectorView {
   SocketCounters sockets;
   SolveFigures solve;
   ProbeFigures probes;
+  std::vector<Fault> faults;  // open ones by key, then resolved ones, oldest first
+  std::uint64_t faults_suppressed = 0;
+  MailFigures mail;
   std::uint64_t estimates = 0;
   std::uint64_t estimates_refused = 0;
   std::uint64_t enrolled = 0;

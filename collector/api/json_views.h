@@ -36,6 +36,10 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json refused_json(const CollectorView& view);
 [[nodiscard]] Json done_json(const OrderDone& done);
 [[nodiscard]] Json events_json(const EventLog::Page& page);
+// `state`: "open", "resolved" or "" for both; `id`: its beginning, "" for all.
+[[nodiscard]] Json faults_json(const CollectorView& view, const std::string& state,
+                               const std::string& id);
+[[nodiscard]] Json mail_test_json(const MailTest& test);
 [[nodiscard]] Json plan_json(const CollectorView& view);
 [[nodiscard]] Json samples_json(const CollectorView& view, const std::vector<ReportRow>& rows,
                                 std::uint64_t after, bool more, const std::string& link);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 namespace linkpilot::collector {
@@ -96,6 +97,85 @@ RoutingConfig read_routing(ConfigReader reader) {
   return out;
 }
 
+FaultRules read_faults(ConfigReader reader) {
+  FaultRules out;
+  const Range<Duration> patience{seconds(1), hours(24)};
+  out.dead_patience = reader.duration("dead_patience", out.dead_patience, patience);
+  out.degraded_patience = reader.duration("degraded_patience", out.degraded_patience, patience);
+  out.resolved_patience = reader.duration("resolved_patience", out.resolved_patience, patience);
+  out.loss_enter = reader.number("loss_enter", out.loss_enter, {0.001, 1});
+  out.loss_leave = reader.number("loss_leave", out.loss_leave, {0, 1});
+  out.delay_enter_ms = reader.number("delay_enter_ms", out.delay_enter_ms, {1, 60'000});
+  out.delay_leave_ms = reader.number("delay_leave_ms", out.delay_leave_ms, {0, 60'000});
+  if (out.loss_leave >= out.loss_enter) reader.reject("loss_leave", "must be below loss_enter");
+  if (out.delay_leave_ms >= out.delay_enter_ms) {
+    reader.reject("delay_leave_ms", "must be below delay_enter_ms");
+  }
+  return out;
+}
+
+MailSecurity read_security(ConfigReader& reader) {
+  const std::string text = reader.text("security", "starttls");
+  if (text == "starttls") return MailSecurity::starttls;
+  if (text == "tls") return MailSecurity::tls;
+  if (text == "none") return MailSecurity::none;
+  reader.reject("security", fmt::format("\"{}\" is none of starttls, tls, none", text));
+  return MailSecurity::starttls;
+}
+
+// HOST:PORT without anything that a URL would read otherwise.
+bool is_mail_server(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0 || colon + 1 == text.size()) return false;
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto is_host = [&](char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+           c == '-' || c == '[' || c == ']' || c == ':';
+  };
+  return std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon), is_host) &&
+         std::all_of(text.begin() + static_cast<std::ptrdiff_t>(colon) + 1, text.end(), is_digit);
+}
+
+MailSettings read_mail(ConfigReader reader) {
+  MailSettings out;
+  out.server = reader.text("server", out.server);
+  out.security = read_security(reader);
+  out.ca_file = reader.text("ca_file", out.ca_file);
+  out.verify_certificate = reader.flag("verify_certificate", out.verify_certificate);
+  out.user = reader.text("user", out.user);
+  out.password_file = reader.text("password_file", out.password_file);
+  const auto mailbox = [&](const char* key, const std::string& text) {
+    Result<Mailbox> parsed = parse_mailbox(text);
+    if (!parsed) reader.reject(key, parsed.error().message);
+    return parsed.value_or(Mailbox{});
+  };
+  if (reader.has("from")) out.from = mailbox("from", reader.text("from", ""));
+  for (const std::string& text : reader.texts("to", kMailRecipientsMax)) {
+    out.to.push_back(mailbox("to", text));
+  }
+  out.timeout = reader.duration("timeout", out.timeout, {seconds(1), minutes(10)});
+  out.retry_min = reader.duration("retry_min", out.retry_min, {milliseconds(100), hours(1)});
+  out.retry_max = reader.duration("retry_max", out.retry_max, {seconds(1), hours(6)});
+  out.give_up_after =
+      reader.duration("give_up_after", out.give_up_after, {minutes(1), hours(24 * 14)});
+  out.rate_per_hour =
+      static_cast<std::uint32_t>(reader.integer("rate_per_hour", out.rate_per_hour, {1, 10'000}));
+  out.spool_max =
+      static_cast<std::uint32_t>(reader.integer("spool_max", out.spool_max, {1, 10'000}));
+  if (!out.server.empty() && !is_mail_server(out.server)) {
+    reader.reject("server",
+                  fmt::format("\"{}\" must be HOST:PORT, or \"\" for no mail", out.server));
+  }
+  if (out.security == MailSecurity::none && !out.user.empty()) {
+    reader.reject("user", "security = \"none\" would send the password in clear");
+  }
+  if (out.user.empty() != out.password_file.empty()) {
+    reader.reject("password_file", "user and password_file belong together");
+  }
+  if (out.retry_max < out.retry_min) reader.reject("retry_max", "must not be below retry_min");
+  return out;
+}
+
 LogLevel read_log(ConfigReader reader) {
   const std::string level = reader.text("level", "info");
   if (level == "debug") return LogLevel::debug;
@@ -116,6 +196,8 @@ Result<CollectorConfig> read_config(ConfigReader reader) {
   config.store = read_store(reader.table("store"));
   config.probing = read_probing(reader.table("probing"));
   config.routing = read_routing(reader.table("routing"));
+  config.faults = read_faults(reader.table("faults"));
+  config.mail = read_mail(reader.table("mail"));
   config.api.token_file = reader.table("api").text("token_file", "");
   config.log_level = read_log(reader.table("log"));
   if (Status status = reader.finish(); !status) return fail(status.error());
@@ -142,6 +224,8 @@ Result<CollectorConfig> load_config(const std::string& path) {
   resolve(config->keys.probing_file, folder);
   resolve(config->keys.enrolled_directory, folder);
   resolve(config->store.path, folder);
+  resolve(config->mail.ca_file, folder);
+  resolve(config->mail.password_file, folder);
   resolve(config->api.token_file, folder);
   return config;
 }

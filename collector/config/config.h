@@ -12,6 +12,8 @@
 #include "base/runtime/log.h"
 #include "base/time.h"
 #include "base/units.h"
+#include "collector/faults/fault_rules.h"
+#include "collector/notify/mail_settings.h"
 
 namespace linkpilot::collector {
 
@@ -79,6 +81,8 @@ struct CollectorConfig {
   StoreConfig store;
   ProbingConfig probing;
   RoutingConfig routing;
+  FaultRules faults;
+  MailSettings mail;
   ApiConfig api;
   LogLevel log_level = LogLevel::info;
   friend bool operator==(const CollectorConfig&, const CollectorConfig&) = default;

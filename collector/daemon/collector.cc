@@ -92,6 +92,10 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys
       registry_(entries_of(restored)),
       plans_(plan_rules_of(config, keys.probing), static_cast<std::uint64_t>(started_.ns / 1'000)),
       publisher_(keys.signing, epoch_, {config.routing.soft_expiry, config.routing.hard_expiry}),
+      judge_(config.faults, std::move(restored.open_faults)),
+      past_faults_(restored.past_faults.begin(), restored.past_faults.end()),
+      notifier_(std::make_unique<Notifier>(loop, config.mail, *store_, *events_,
+                                           std::move(restored.mails))),
       pulse_(loop),
       tick_(loop),
       hand_(std::move(restored.overrides), restored.next_override),
@@ -154,6 +158,7 @@ void Collector::start() {
           if (commit.nodes_ticket != 0 && commit.nodes_ticket >= nodes_ticket_) admit_enrolled();
           answer_durable(commit.nodes_ticket);
           ingest_->on_commit(commit);
+          notifier_->on_commit(commit);
         });
       },
       [this](Status status) {
@@ -170,6 +175,7 @@ void Collector::start() {
     asio::post(loop_,
                [this, outcome = std::move(outcome)]() mutable { on_outcome(std::move(outcome)); });
   });
+  notifier_->start();
   tell(EventLevel::info, "collector_started", "",
        fmt::format("epoch {}, listening on {}", epoch_, entrances_->bound_endpoint()));
   directory_ = std::make_unique<EnrolledDirectory>(
@@ -188,6 +194,7 @@ void Collector::stop() {
   tick_.cancel();
   directory_.reset();
   solver_.reset();
+  notifier_->stop();
   store_->stop();
 }
 
@@ -278,6 +285,7 @@ void Collector::on_pulse() {
   watch_hand(now);
   update_plans(now);
   answer_durable(0);
+  notifier_->on_timer(now);
   for (const RefusedKey& knock : door_.take_new()) {
     tell(EventLevel::warn, "key_refused", "",
          fmt::format("key {} from {}: {}", knock.public_key, knock.address, knock.reason));
@@ -322,6 +330,10 @@ void Collector::publish_view() {
   view->solve = solve_;
   if (solver_) view->solve.replaced = solver_->replaced();
   view->probes = probes_.figures();
+  view->faults = judge_.open();
+  view->faults.insert(view->faults.end(), past_faults_.begin(), past_faults_.end());
+  view->faults_suppressed = judge_.suppressed();
+  view->mail = notifier_->figures();
   view->estimates = estimates_.size();
   view->estimates_refused = estimates_.refused();
   view->enrolled = registry_.enrolled_count();
@@ -358,6 +370,8 @@ void Collector::reconfigure(const CollectorConfig& config) {
   publisher_.set_lifetimes({config_.routing.soft_expiry, config_.routing.hard_expiry});
   store_->reconfigure(config_.store.retention, config_.store.size_max,
                       config_.store.commit_interval);
+  judge_.set_rules(config_.faults);
+  notifier_->reconfigure(config_.mail);
   set_log_level(config_.log_level);
   tell(EventLevel::info, "config_reloaded", "",
        restart.empty() ? "all changes are in force" : "needs a restart to take effect:" + restart);

@@ -3,12 +3,13 @@
 // it all to HTTP.
 //
 // Threads: the loop (owns every member but the insides of the parts), the store's two, the
-// solver's, the HTTP pool. They meet in bounded queues and in `view()`.
+// solver's, the mailer's, the HTTP pool. They meet in bounded queues and in `view()`.
 #pragma once
 
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -22,9 +23,12 @@
 #include "collector/api/probe_desk.h"
 #include "collector/config/config.h"
 #include "collector/daemon/entrances.h"
+#include "collector/faults/fault_judge.h"
+#include "collector/faults/route_moves.h"
 #include "collector/hand/audit_log.h"
 #include "collector/hand/hand.h"
 #include "collector/ingest/ingest.h"
+#include "collector/notify/notifier.h"
 #include "collector/plan/plan_keeper.h"
 #include "collector/publish/publisher.h"
 #include "collector/registry/door.h"
@@ -61,6 +65,7 @@ class Collector {
   [[nodiscard]] std::shared_ptr<const CollectorView> view();
   [[nodiscard]] const EventLog& events() const { return *events_; }
   [[nodiscard]] ProbeDesk& probes() { return probes_; }
+  [[nodiscard]] Notifier& notifier() { return *notifier_; }
   [[nodiscard]] std::string bound_endpoint() const { return entrances_->bound_endpoint(); }
   [[nodiscard]] std::string next_endpoint() const { return entrances_->next_endpoint(); }
   [[nodiscard]] const std::string& store_path() const { return config_.store.path; }
@@ -124,6 +129,11 @@ class Collector {
   void note_link_state(LinkId link);
   void note_loaded(const AgentRecord& agent);
 
+  // collector_faults.cc: what is wrong and worth telling
+  [[nodiscard]] NodeTable node_table() const;
+  void judge_faults(const std::vector<optimizer::LinkBelief>& links, Now now);
+  void tell_fault(const FaultChange& change);
+
   // collector_plan.cc: who measures what
   [[nodiscard]] std::vector<Node> planned_nodes() const;
   void update_plans(Now now);
@@ -148,6 +158,10 @@ class Collector {
   PlanKeeper plans_;
   Publisher publisher_;
   ProbeDesk probes_;
+  FaultJudge judge_;
+  RouteMoves moves_;
+  std::deque<Fault> past_faults_;  // the newest resolved ones, oldest first
+  std::unique_ptr<Notifier> notifier_;
   std::unique_ptr<Ingest> ingest_;
   std::unique_ptr<Entrances> entrances_;
   std::unique_ptr<EnrolledDirectory> directory_;

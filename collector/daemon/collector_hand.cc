@@ -31,7 +31,9 @@ std::string subject_of(const Order& order) {
     case OrderAction::unpin:
       return fmt::format("{} to {}", order.node, order.target);
     case OrderAction::rollback:
-      return fmt::format("{}.{}", order.version.epoch, order.version.version);
+      return order.version.epoch == 0
+                 ? fmt::format("version {}", order.version.version)
+                 : fmt::format("version {}.{}", order.version.epoch, order.version.version);
     default:
       return order.node;
   }

@@ -94,13 +94,14 @@ void Collector::solve_tick() {
   const Now now = clock_.now();
   if (hand_.frozen() != nullptr) {
     changed_links_.clear();
+    judge_faults(beliefs(now), now);
     renew_tables(now);
     return;
   }
-  if (!may_solve(now)) return;
   SolveJob job;
   job.view = network_view(now);
-  if (job.view.nodes.size() < 2) return;
+  judge_faults(job.view.links, now);
+  if (!may_solve(now) || job.view.nodes.size() < 2) return;
   job.all_tables = tables_differ_;
   for (const optimizer::LinkBelief& belief : job.view.links) {
     if (!belief.loss_outdated || belief.state != LinkState::alive) continue;
@@ -195,6 +196,7 @@ void Collector::on_outcome(SolveOutcome outcome) {
   solve_.last_refusal.clear();
   solve_.moves += outcome.moves.size();
   if (outcome.all_tables) tables_differ_ = false;
+  moves_.add(outcome.moves, now.wall);
   publish_tables(std::move(outcome.tables), outcome);
   if (alarm) return;
 

@@ -56,7 +56,7 @@ Status CommitWriter::prepare() {
     if (!statement) return fail(statement.error());
     *each.statement = *std::move(statement);
   }
-  return {};
+  return faults_.prepare(database_);
 }
 
 Status CommitWriter::commit(const StoreBatch& batch) {
@@ -69,6 +69,9 @@ Status CommitWriter::commit(const StoreBatch& batch) {
 
 Status CommitWriter::write(const StoreBatch& batch) {
   if (Status status = write_reports(batch.reports); !status) return status;
+  if (!batch.faults.empty()) {
+    if (Status status = faults_.write(database_, batch.faults); !status) return status;
+  }
   return write_notes(batch);
 }
 

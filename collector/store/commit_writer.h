@@ -8,6 +8,7 @@
 
 #include "collector/store/blob_codec.h"
 #include "collector/store/database.h"
+#include "collector/store/fault_rows.h"
 #include "collector/store/store.h"
 
 namespace linkpilot::collector {
@@ -23,8 +24,11 @@ struct StoreBatch {
   std::vector<StoredNode> nodes;
   std::vector<HandChange> hand;
   std::uint64_t nodes_ticket = 0;
+  FaultNotes faults;
+  std::uint64_t faults_ticket = 0;
   [[nodiscard]] bool empty() const {
-    return reports.empty() && events.empty() && tables.empty() && nodes.empty() && hand.empty();
+    return reports.empty() && events.empty() && tables.empty() && nodes.empty() && hand.empty() &&
+           faults.empty();
   }
 };
 
@@ -64,6 +68,7 @@ class CommitWriter {
   Statement insert_override_;
   Statement delete_override_;
   Statement insert_audit_;
+  FaultRows faults_;
 };
 
 }  // namespace linkpilot::collector

@@ -23,6 +23,7 @@ constexpr auto kMaintenancePause = std::chrono::seconds(1);
 constexpr auto kStopPatience = std::chrono::seconds(2);
 constexpr int kWalFramesMax = 16'384;  // of 4 kB: then the log is cut, which makes one commit wait
 constexpr std::size_t kNotesMax = 8'192;
+constexpr std::size_t kFaultNotesMax = 1'024;
 constexpr std::uint64_t kExpireSliceMin = 64;
 constexpr std::uint64_t kCommitTimesKept = 512;
 
@@ -108,6 +109,25 @@ class SqliteStore final : public Store {
     return ticket;
   }
 
+  std::uint64_t put_fault(Fault fault, std::optional<OutgoingMail> mail) override {
+    std::uint64_t ticket = 0;
+    put_fault_note([&] {
+      ticket = ++last_fault_ticket_;
+      waiting_.faults_ticket = ticket;
+      waiting_.faults.faults.push_back(std::move(fault));
+      if (mail) waiting_.faults.mails.push_back(*std::move(mail));
+    });
+    return ticket;
+  }
+
+  void put_mail(OutgoingMail mail) override {
+    put_fault_note([&] { waiting_.faults.mails.push_back(std::move(mail)); });
+  }
+
+  void drop_mail(std::uint64_t id) override {
+    put_fault_note([&] { waiting_.faults.mails_gone.push_back(id); });
+  }
+
   StoreFigures figures() const override {
     const std::lock_guard lock(mutex_);
     return figures_;
@@ -130,6 +150,24 @@ class SqliteStore final : public Store {
       push();
     }
     wake_.notify_all();
+  }
+
+  // Few and small; only a disk that fails for hours makes so many wait.
+  template <typename Push>
+  void put_fault_note(Push push) {
+    {
+      const std::lock_guard lock(mutex_);
+      push();
+      FaultNotes& notes = waiting_.faults;
+      figures_.dropped_notes += trim(notes.faults) + trim(notes.mails) + trim(notes.mails_gone);
+    }
+    wake_.notify_all();
+  }
+  template <typename Notes>
+  static std::uint64_t trim(Notes& notes) {
+    if (notes.size() <= kFaultNotesMax) return 0;
+    notes.erase(notes.begin());
+    return 1;
   }
 
   // Waits for something to commit, then for its companions. Empty: time to stop.
@@ -180,6 +218,7 @@ class SqliteStore final : public Store {
   void note_commit(const StoreBatch& batch, Duration took) {
     Commit commit;
     commit.nodes_ticket = batch.nodes_ticket;
+    commit.faults_ticket = batch.faults_ticket;
     std::uint64_t octets = 0;
     for (const StoredReport& report : batch.reports) octets += report.bytes.size();
     for (const StoredReport& report : batch.reports) {
@@ -263,10 +302,11 @@ class SqliteStore final : public Store {
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;
-  StoreBatch waiting_;             // guarded by mutex_
-  StoreFigures figures_;           // guarded by mutex_
-  std::uint64_t last_ticket_ = 0;  // guarded by mutex_
-  bool stopping_ = false;          // guarded by mutex_
+  StoreBatch waiting_;                   // guarded by mutex_
+  StoreFigures figures_;                 // guarded by mutex_
+  std::uint64_t last_ticket_ = 0;        // guarded by mutex_
+  std::uint64_t last_fault_ticket_ = 0;  // guarded by mutex_
+  bool stopping_ = false;                // guarded by mutex_
   std::thread commit_thread_;
   std::thread checkpoint_thread_;
 };

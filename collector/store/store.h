@@ -22,8 +22,10 @@
 #include "base/result.h"
 #include "base/sketch.h"
 #include "base/units.h"
+#include "collector/faults/fault.h"
 #include "collector/hand/override.h"
 #include "collector/ingest/report_dedup.h"
+#include "collector/notify/outgoing_mail.h"
 #include "collector/registry/registry.h"
 
 namespace linkpilot::collector {
@@ -70,6 +72,9 @@ struct Restored {
   std::vector<Override> overrides;  // in force when last told, by id
   std::vector<AuditEntry> audit;    // the newest, oldest first
   std::uint64_t next_override = 1;  // above every id ever used
+  std::vector<Fault> open_faults;
+  std::vector<Fault> past_faults;   // the newest resolved ones, oldest first
+  std::vector<OutgoingMail> mails;  // not handed over yet, oldest first
 };
 
 struct StoreOptions {
@@ -89,7 +94,8 @@ struct DurableMark {
 
 struct Commit {
   std::vector<DurableMark> marks;
-  std::uint64_t nodes_ticket = 0;  // all `put_nodes` and `put_hand` up to this one are durable
+  std::uint64_t nodes_ticket = 0;   // all `put_nodes` and `put_hand` up to this one are durable
+  std::uint64_t faults_ticket = 0;  // and all `put_fault`
 };
 
 struct StoreFigures {
@@ -146,6 +152,11 @@ class Store {
   virtual std::uint64_t put_nodes(std::vector<StoredNode> nodes) = 0;
   // The operator's overrides and the audit log; a ticket like that of `put_nodes`.
   virtual std::uint64_t put_hand(HandChange change) = 0;
+  // A fault as it stands, and the mail about it, together or not at all. Returns the ticket. Beyond
+  // the queue's bound the oldest wait is dropped and counted.
+  virtual std::uint64_t put_fault(Fault fault, std::optional<OutgoingMail> mail) = 0;
+  virtual void put_mail(OutgoingMail mail) = 0;  // again, with fewer recipients left
+  virtual void drop_mail(std::uint64_t id) = 0;  // handed over, or given up
   [[nodiscard]] virtual StoreFigures figures() const = 0;
 };
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "collector/store/fault_rows.h"
+
 namespace linkpilot::collector {
 
 namespace {
@@ -216,6 +218,7 @@ Status prepare_schema(Database& database) {
                                                 *schema, kStoreSchema));
   }
   if (Status status = database.execute(kTables); !status) return status;
+  if (Status status = database.execute(kFaultTables); !status) return status;
   return database.execute(fmt::format("PRAGMA user_version = {}", kStoreSchema));
 }
 
@@ -234,7 +237,8 @@ Status restore(Database& database, Restored& restored) {
   if (Status status = restore_dedup(database, restored); !status) return status;
   if (Status status = restore_tables(database, restored); !status) return status;
   if (Status status = restore_events(database, restored); !status) return status;
-  return restore_hand(database, restored);
+  if (Status status = restore_hand(database, restored); !status) return status;
+  return restore_faults(database, restored);
 }
 
 }  // namespace linkpilot::collector

@@ -21,6 +21,13 @@ class MemoryStore final : public Store {
     return true;
   }
   void put_event(Event event) override { events.push_back(std::move(event)); }
+  std::uint64_t put_fault(Fault fault, std::optional<OutgoingMail> mail) override {
+    faults.push_back(std::move(fault));
+    if (mail) mails.push_back(*std::move(mail));
+    return faults.size();
+  }
+  void put_mail(OutgoingMail mail) override { mails.push_back(std::move(mail)); }
+  void drop_mail(std::uint64_t id) override { mails_gone.push_back(id); }
   void put_table(SignedTable, UnixNanos) override {}
   std::uint64_t put_nodes(std::vector<StoredNode>) override { return 1; }
   std::uint64_t put_hand(HandChange) override { return 1; }
@@ -36,6 +43,9 @@ class MemoryStore final : public Store {
   bool room = true;
   std::vector<StoredReport> reports;
   std::vector<Event> events;
+  std::vector<Fault> faults;
+  std::vector<OutgoingMail> mails;
+  std::vector<std::uint64_t> mails_gone;
 };
 
 // Nodes a (1), b (2) and c (3), all enrolled with keys "ka", "kb", "kc".

@@ -55,6 +55,8 @@ void add_agent(CLI::App& app, Context& context);
 void add_link(CLI::App& app, Context& context);
 void add_route(CLI::App& app, Context& context);
 void add_event(CLI::App& app, Context& context);
+void add_fault(CLI::App& app, Context& context);
+void add_mail(CLI::App& app, Context& context);
 void add_plan(CLI::App& app, Context& context);
 void add_keys(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
