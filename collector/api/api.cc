@@ -145,6 +145,14 @@ ApiResponse answer_events(Query& query, const EventLog& events) {
   return respond(events_json(events.after(after, limit)));
 }
 
+ApiResponse answer_audit(Query& query, const CollectorView& view) {
+  const auto limit = static_cast<std::size_t>(query.number("limit", kEventsDefault, kEventsMax));
+  std::optional<std::uint64_t> after;
+  if (query.has("after")) after = query.number("after", 0, ~std::uint64_t{0});
+  if (query.refusal()) return respond(*query.refusal());
+  return respond(audit_json(view, after, limit));
+}
+
 ApiResponse answer_faults(Query& query, const CollectorView& view) {
   const std::string state = query.text("state");
   if (!state.empty() && state != "open" && state != "resolved") {
@@ -198,6 +206,24 @@ ApiResponse answer_routes(Query& query, const CollectorView& view, const std::st
                           std::make_shared<const SignedTable>(std::move(table)), true};
   }
   return respond(routes_json(view, tables, node, to));
+}
+
+// What was refused says itself what to do next; the hint of a missing connection would mislead.
+Refusal order_refusal(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::unavailable:
+      return {409, "refused", error.message, {}, ""};
+    case ErrorCode::not_found:
+      return {404, "not_found", error.message, {}, ""};
+    case ErrorCode::invalid_argument:
+      return {400, "invalid_argument", error.message, {}, ""};
+    case ErrorCode::limit_exceeded:
+      return {429, "limit_exceeded", error.message, {}, ""};
+    case ErrorCode::timeout:
+      return {408, "timeout", error.message, {}, ""};
+    default:
+      return {503, "unavailable", error.message, {}, ""};
+  }
 }
 
 struct ProbeOrder {
@@ -269,8 +295,13 @@ std::optional<LinkId> planned_link(const CollectorView& view, NodeId from, NodeI
 
 }  // namespace
 
-Api::Api(ApiOptions options, ViewSource view, const EventLog& events, ProbeDesk& probes)
-    : options_(std::move(options)), view_(std::move(view)), events_(events), probes_(probes) {}
+Api::Api(ApiOptions options, ViewSource view, const EventLog& events, ProbeDesk& probes,
+         CarryOut carry_out)
+    : options_(std::move(options)),
+      view_(std::move(view)),
+      events_(events),
+      probes_(probes),
+      carry_out_(std::move(carry_out)) {}
 
 ApiResponse Api::answer(const ApiRequest& request) {
   const std::shared_ptr<const CollectorView> view = view_();
@@ -281,11 +312,12 @@ ApiResponse Api::answer(const ApiRequest& request) {
   if (request.method == ApiRequest::Method::post) {
     if (request.path == "/v1/probe") return answer_probe(request, *view);
     if (request.path == "/v1/mail/test") return answer_mail_test(request);
+    if (request.path == "/v1/hand") return answer_order(request);
     return respond(Refusal{404,
                            "not_found",
                            "nothing takes POST at " + request.path.substr(0, 100),
                            {},
-                           "POST /v1/probe, /v1/mail/test"});
+                           "POST /v1/probe, /v1/hand, /v1/mail/test"});
   }
   Query query(request, *view);
   const std::optional<NodeId> node = query.node("node");
@@ -306,15 +338,20 @@ ApiResponse Api::answer(const ApiRequest& request) {
     return answer_routes(query, *view, options_.store_path, node, to);
   }
   if (request.path == "/v1/plan") return respond(plan_json(*view));
+  if (request.path == "/v1/hand") return respond(hand_json(*view));
+  if (request.path == "/v1/audit") return answer_audit(query, *view);
+  if (request.path == "/v1/refused") return respond(refused_json(*view));
   if (request.path == "/v1/faults") return answer_faults(query, *view);
   if (request.path == "/v1/events") return answer_events(query, events_);
   if (request.path == "/v1/samples") return answer_samples(query, *view, options_.store_path);
-  return respond(Refusal{404,
-                         "not_found",
-                         "nothing at " + request.path.substr(0, 100),
-                         {},
-                         "/healthz /metrics /v1/status /v1/agents /v1/links /v1/samples /v1/routes "
-                         "/v1/faults /v1/events /v1/plan, POST /v1/probe /v1/mail/test"});
+  return respond(
+      Refusal{404,
+              "not_found",
+              "nothing at " + request.path.substr(0, 100),
+              {},
+              "/healthz /metrics /v1/status /v1/agents /v1/links /v1/samples /v1/routes "
+              "/v1/faults /v1/events /v1/plan /v1/hand /v1/audit /v1/refused, POST /v1/probe "
+              "/v1/hand /v1/mail/test"});
 }
 
 std::optional<ApiResponse> Api::refuse_token(const ApiRequest& request) const {
@@ -336,6 +373,15 @@ std::optional<ApiResponse> Api::refuse_token(const ApiRequest& request) const {
         Refusal{403, "permission", "the token is wrong", {}, "it is the text of [api] token_file"});
   }
   return std::nullopt;
+}
+
+ApiResponse Api::answer_order(const ApiRequest& request) const {
+  if (std::optional<ApiResponse> refused = refuse_token(request)) return *std::move(refused);
+  const Result<Order> order = parse_order(request.body);
+  if (!order) return respond(order.error());
+  const Result<OrderDone> done = carry_out_(*order);
+  if (!done) return respond(order_refusal(done.error()));
+  return respond(done_json(*done));
 }
 
 // {"to": "ops@example.net"}, or {} for those who get the mail anyway.

@@ -11,6 +11,7 @@
 
 #include "base/runtime/message_socket.h"
 #include "collector/faults/fault.h"
+#include "collector/hand/override.h"
 #include "collector/ingest/agent_record.h"
 #include "collector/ingest/ingest.h"
 #include "collector/ingest/link_history.h"
@@ -57,7 +58,10 @@ struct CollectorView {
   bool following = false;
   std::map<NodeId, PublishedTable> tables;
   std::vector<RefusedKey> refused_keys;
+  std::vector<Override> overrides;  // the operator's hand
+  std::shared_ptr<const std::vector<AuditEntry>> audit;
   optimizer::Policy policy;
+  SigningPublicKey signer{};
 
   StoreFigures store;
   IngestCounters ingest;

@@ -158,23 +158,28 @@ Json agent_table_json(const CollectorView& view, const AgentRecord& agent) {
 }
 
 Json agent_json(const CollectorView& view, const AgentRecord& agent) {
-  Json out = {{"node", agent.name},
-              {"id", agent.id.value},
-              {"region", agent.profile ? agent.profile->region : ""},
-              {"role", agent.profile ? role_text(agent.profile->role) : ""},
-              {"media_base", agent.profile ? agent.profile->media_base : ""},
-              {"state", state_text(agent)},
-              {"reason", state_reason(agent)},
-              {"enrolled_at", time_text(agent.enrolled_at)},
-              {"connected_at", agent.connection ? time_text(agent.connection->since) : ""},
-              {"address", agent.connection ? agent.connection->address : ""},
-              {"software", agent.software},
-              {"run_id", agent.connection ? fmt::format("{:016x}", agent.connection->run_id) : ""},
-              {"public_key", agent.public_key},
-              {"last_heard_at", time_text(agent.last_heard_at)},
-              {"last_heard_age_ms", age_ms(view.now, agent.last_heard_at)},
-              {"clock_ahead_ms", ms(agent.clock_ahead)},
-              {"ports", agent.profile ? ports_json(*agent.profile) : Json::array()}};
+  Json out = {
+      {"node", agent.name},
+      {"id", agent.id.value},
+      {"region", agent.profile ? agent.profile->region : ""},
+      {"role", agent.profile ? role_text(agent.profile->role) : ""},
+      {"media_base", agent.profile ? agent.profile->media_base : ""},
+      {"state", state_text(agent)},
+      {"reason", state_reason(agent)},
+      {"enrolled_at", time_text(agent.enrolled_at)},
+      {"connected_at", agent.connection ? time_text(agent.connection->since) : ""},
+      {"address", agent.connection ? agent.connection->address : ""},
+      {"software", agent.software},
+      {"run_id", agent.connection ? fmt::format("{:016x}", agent.connection->run_id) : ""},
+      {"public_key", agent.public_key},
+      {"next_public_key", agent.next_key},
+      {"connected_with", !agent.connection                                  ? ""
+                         : agent.connection->public_key == agent.public_key ? "public_key"
+                                                                            : "next_public_key"},
+      {"last_heard_at", time_text(agent.last_heard_at)},
+      {"last_heard_age_ms", age_ms(view.now, agent.last_heard_at)},
+      {"clock_ahead_ms", ms(agent.clock_ahead)},
+      {"ports", agent.profile ? ports_json(*agent.profile) : Json::array()}};
   out["reports"] = {{"epoch", std::to_string(agent.reports.epoch)},
                     {"received", agent.reports.received},
                     {"duplicate", agent.reports.duplicate},
@@ -248,6 +253,16 @@ Json health_json(const CollectorView& view) {
   return {{"status", reasons.empty() ? "ok" : "unhealthy"}, {"reasons", reasons}};
 }
 
+namespace {
+
+std::string hex_text(std::span<const std::uint8_t> octets) {
+  std::string text;
+  for (const std::uint8_t octet : octets) text += fmt::format("{:02x}", octet);
+  return text;
+}
+
+}  // namespace
+
 Json status_json(const CollectorView& view) {
   const std::vector<std::string> reasons = complaints(view);
   const TableAges ages = table_ages(view);
@@ -283,6 +298,7 @@ Json status_json(const CollectorView& view) {
       {"loaded", ages.loaded},
       {"behind", behind(view, Duration{})},
       {"newest_version", newest_version},
+      {"signer", hex_text(view.signer)},
       {"newest_published_at", time_text(ages.newest)},
       {"age_ms_max", ages.loaded == 0 ? Json(nullptr) : Json(ms(ages.age_max))},
       {"measurement_age_ms_max",
@@ -299,6 +315,12 @@ Json status_json(const CollectorView& view) {
   for (const optimizer::LinkBelief& belief : view.beliefs)
     active += belief.state != LinkState::alive ? 1 : 0;
   out["alarms"] = {{"active", active}, {"received", view.ingest.alarms}};
+  Json overrides = Json::array();
+  for (const Override& over : view.overrides) {
+    overrides.push_back(fmt::format("{} by {} until {}: {}", describe(over), over.author,
+                                    time_text(over.expires), over.reason));
+  }
+  out["overrides"] = std::move(overrides);
   out["store"] = {{"ok", view.store.ok},
                   {"reason", view.store.reason},
                   {"reports", view.store.reports},
@@ -313,16 +335,7 @@ Json agents_json(const CollectorView& view, std::optional<NodeId> node) {
   for (const auto& [id, agent] : view.agents) {
     if (node ? id == *node : agent.enrolled) agents.push_back(agent_json(view, agent));
   }
-  Json refused = Json::array();
-  for (const RefusedKey& knock : view.refused_keys) {
-    refused.push_back({{"public_key", knock.public_key},
-                       {"address", knock.address},
-                       {"first_at", time_text(knock.first)},
-                       {"last_at", time_text(knock.last)},
-                       {"count", knock.count},
-                       {"reason", knock.reason}});
-  }
-  return {{"agents", std::move(agents)}, {"refused_keys", std::move(refused)}};
+  return {{"agents", std::move(agents)}, {"refused_keys", refused_json(view)["refused_keys"]}};
 }
 
 ProbeLoad probe_load(const NodePlan& plan) {

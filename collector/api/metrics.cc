@@ -74,6 +74,10 @@ void write_ingest(MetricsPage& page, const CollectorView& view) {
   page.sample(count(view.sockets.refused_malformed), {{"reason", "malformed"}});
   one_counter(page, "linkpilot_collector_handshakes_refused_total",
               "Connections with keys that are not enrolled.", view.sockets.refused_keys);
+  one_counter(page, "linkpilot_collector_connections_ended_total",
+              "Live connections of revoked keys that were shut down.", view.sockets.disconnected);
+  one_gauge(page, "linkpilot_collector_overrides", "Operators' overrides in force.",
+            count(view.overrides.size()));
   page.counter("linkpilot_collector_reports_total", "Reports received, by what became of them.");
   page.sample(count(in.reports), {{"fate", "taken"}});
   page.sample(count(in.reports_duplicate), {{"fate", "duplicate"}});

@@ -12,11 +12,15 @@ namespace {
 ListenConfig read_listen(ConfigReader reader) {
   ListenConfig out;
   out.agents = reader.text("agents", out.agents);
+  out.agents_next = reader.text("agents_next", out.agents_next);
   out.http = reader.text("http", out.http);
   out.io_threads = static_cast<int>(reader.integer("io_threads", out.io_threads, {1, 64}));
   out.http_threads = static_cast<int>(reader.integer("http_threads", out.http_threads, {1, 64}));
   if (!out.agents.starts_with("tcp://")) {
     reader.reject("agents", fmt::format("\"{}\" must begin with tcp://", out.agents));
+  }
+  if (!out.agents_next.empty() && !out.agents_next.starts_with("tcp://")) {
+    reader.reject("agents_next", fmt::format("\"{}\" must begin with tcp://", out.agents_next));
   }
   if (!out.http.empty() && out.http.rfind(':') == std::string::npos) {
     reader.reject("http", fmt::format("\"{}\" must be ADDRESS:PORT, or \"\" for none", out.http));
@@ -27,7 +31,9 @@ ListenConfig read_listen(ConfigReader reader) {
 KeysConfig read_keys(ConfigReader reader) {
   KeysConfig out;
   out.curve_file = reader.text("curve_file", out.curve_file);
+  out.curve_next_file = reader.text("curve_next_file", out.curve_next_file);
   out.signing_file = reader.text("signing_file", out.signing_file);
+  out.probing_file = reader.text("probing_file", out.probing_file);
   out.enrolled_directory = reader.text("enrolled_directory", out.enrolled_directory);
   return out;
 }
@@ -55,6 +61,7 @@ ProbingConfig read_probing(ConfigReader reader) {
       reader.duration("warm_up", out.warm_up, {std::chrono::seconds(0), std::chrono::minutes(10)});
   out.plan_lifetime = reader.duration("plan_lifetime", out.plan_lifetime,
                                       {std::chrono::seconds(5), std::chrono::hours(24)});
+  out.authenticate = reader.flag("authenticate", out.authenticate);
   const std::string cross = reader.text("cross_isp", "penalty");
   if (cross == "never") {
     out.cross_isp = CrossIsp::never;
@@ -185,6 +192,9 @@ Result<CollectorConfig> read_config(ConfigReader reader) {
   CollectorConfig config;
   config.listen = read_listen(reader.table("listen"));
   config.keys = read_keys(reader.table("keys"));
+  if (config.listen.agents_next.empty() != config.keys.curve_next_file.empty()) {
+    reader.reject("listen", "[listen] agents_next and [keys] curve_next_file go together");
+  }
   config.store = read_store(reader.table("store"));
   config.probing = read_probing(reader.table("probing"));
   config.routing = read_routing(reader.table("routing"));
@@ -211,7 +221,9 @@ Result<CollectorConfig> load_config(const std::string& path) {
   std::error_code error;
   std::filesystem::path folder = std::filesystem::absolute(path, error).parent_path();
   resolve(config->keys.curve_file, folder);
+  resolve(config->keys.curve_next_file, folder);
   resolve(config->keys.signing_file, folder);
+  resolve(config->keys.probing_file, folder);
   resolve(config->keys.enrolled_directory, folder);
   resolve(config->store.path, folder);
   resolve(config->mail.ca_file, folder);

@@ -55,9 +55,12 @@ optimizer::NetworkView Collector::network_view(Now now) const {
     optimizer::NodeView node;
     node.node = *agent.profile;
     node.reporting = agent.enrolled && agent.heard();
+    node.drained = hand_.drained(agent.name);
+    node.held = hand_.held(agent.profile->region);
     view.nodes.push_back(std::move(node));
     if (agent.enrolled) ++view.agents_enrolled;
   }
+  add_pins(view);
   return view;
 }
 
@@ -89,10 +92,17 @@ bool Collector::may_solve(Now now) {
 
 void Collector::solve_tick() {
   const Now now = clock_.now();
+  if (hand_.frozen() != nullptr) {
+    changed_links_.clear();
+    judge_faults(beliefs(now), now);
+    renew_tables(now);
+    return;
+  }
   SolveJob job;
   job.view = network_view(now);
   judge_faults(job.view.links, now);
   if (!may_solve(now) || job.view.nodes.size() < 2) return;
+  job.all_tables = tables_differ_;
   for (const optimizer::LinkBelief& belief : job.view.links) {
     if (!belief.loss_outdated || belief.state != LinkState::alive) continue;
     // One probe a second would take minutes to show that a link has healed.
@@ -108,7 +118,7 @@ void Collector::solve_tick() {
 void Collector::solve_alarm() {
   alarm_scheduled_ = false;
   const Now now = clock_.now();
-  if (!may_solve(now) || changed_links_.empty()) return;
+  if (hand_.frozen() != nullptr || !may_solve(now) || changed_links_.empty()) return;
   SolveJob job;
   job.view = network_view(now);
   job.policy = policy_;
@@ -158,7 +168,7 @@ void Collector::watch_nodes(Now now) {
       plans_dirty_ = true;
     }
   }
-  if (verdicts.empty()) return;
+  if (verdicts.empty() || hand_.frozen() != nullptr) return;
   solve_alarm();
   republish_reasons();
 }
@@ -172,6 +182,7 @@ void Collector::on_outcome(SolveOutcome outcome) {
   solve_.last_took = outcome.took;
   solve_.last_trigger = alarm ? "alarm" : "tick";
   solve_.took.add(outcome.took);
+  if (hand_.frozen() != nullptr) return;  // begun before the operator froze routes
   if (!outcome.guard.publish) {
     ++solve_.refused;
     if (solve_.last_refusal != outcome.guard.reason ||
@@ -184,6 +195,7 @@ void Collector::on_outcome(SolveOutcome outcome) {
   }
   solve_.last_refusal.clear();
   solve_.moves += outcome.moves.size();
+  if (outcome.all_tables) tables_differ_ = false;
   moves_.add(outcome.moves, now.wall);
   publish_tables(std::move(outcome.tables), outcome);
   if (alarm) return;
@@ -200,7 +212,12 @@ void Collector::on_outcome(SolveOutcome outcome) {
     }
     plans_.warm_pair(near, held.to, now.mono);
   }
-  Result<std::vector<PublishedTable>> renewed = publisher_.refresh(now.wall);
+  renew_tables(now);
+}
+
+void Collector::renew_tables(Now now) {
+  Result<std::vector<PublishedTable>> renewed =
+      publisher_.refresh(now.wall, hand_.frozen() != nullptr);
   if (renewed) {
     send_tables(*renewed);
   } else {
@@ -283,8 +300,8 @@ void Collector::send_tables(const std::vector<PublishedTable>& published) {
 void Collector::send_table(const AgentRecord& agent) {
   const PublishedTable* published = publisher_.current(agent.id);
   if (published == nullptr || !agent.connection) return;
-  server_->send(agent.connection->connection,
-                schemas::encode(CollectorMessage(*published->envelope)));
+  entrances_->send(agent.connection->connection,
+                   schemas::encode(CollectorMessage(*published->envelope)));
 }
 
 // Says once for each version that everybody it was for, and can be heard, has it.

@@ -54,9 +54,10 @@ void Ingest::on_message(const PeerId& from, std::span<const std::uint8_t> bytes,
   const RegistryEntry* entry = registry_.find_key(from.public_key);
   const auto found = entry == nullptr ? agents_.end() : agents_.find(entry->id);
   if (found == agents_.end()) {
-    // Enrolled at the handshake, not any more: CURVE does not end live connections.
+    // Enrolled at the handshake, not any more: CURVE does not end live connections, we do.
     ++counters_.not_enrolled;
     refuse(from.connection, "this key is not enrolled");
+    if (hooks_.disconnect) hooks_.disconnect(from.transport);
     return;
   }
   AgentRecord& agent = found->second;
@@ -117,6 +118,7 @@ void Ingest::handle(AgentRecord& agent, const PeerId& from, const Hello& hello, 
   AgentConnection connection;
   connection.connection = from.connection;
   connection.public_key = from.public_key;
+  connection.transport = from.transport;
   connection.address = hooks_.address_of(from.public_key);
   const std::string address = connection.address;
   const Greeting greeting = greet(agent, hello, std::move(connection), now);
@@ -393,7 +395,10 @@ void Ingest::on_revoked(NodeId node) {
   const auto found = agents_.find(node);
   if (found == agents_.end()) return;
   AgentRecord& agent = found->second;
-  if (agent.connection) refuse(agent.connection->connection, "this key is not enrolled any more");
+  if (agent.connection) {
+    refuse(agent.connection->connection, "this key is not enrolled any more");
+    if (hooks_.disconnect) hooks_.disconnect(agent.connection->transport);
+  }
   agent.connection.reset();
   agent.state = AgentState::silent;
   claims_.erase(node);

@@ -53,6 +53,8 @@ struct IngestHooks {
   std::function<void(LinkId link)> on_link_state;
   std::function<void(AgentRecord& agent)> on_table_ack;
   std::function<void(NodeId from, const ProbeResult& result)> on_probe_result;
+  // Ends the connection, after what was sent to it.
+  std::function<void(const TransportId& transport)> disconnect;
   // Where the connection comes from, by key.
   std::function<std::string(const std::string& public_key)> address_of;
 };
@@ -67,7 +69,7 @@ class Ingest {
   void on_commit(const Commit& commit);
   // Ends silent sessions; call a few times a second.
   void on_timer(Now now, Duration silent_after);
-  // The node is no longer enrolled: its connection is told, and speaks for it no longer.
+  // The node, or the key it used, is no longer enrolled: its connection is told and ended.
   void on_revoked(NodeId node);
 
   // What the store kept: dedup marks, and reports young enough to teach something.

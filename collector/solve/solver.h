@@ -16,10 +16,12 @@ struct SolveJob {
   optimizer::Policy policy;
   optimizer::PlanRequest request;
   Now now;
+  bool all_tables = false;  // answer with every node's table, not the changed ones alone
 };
 
 struct SolveOutcome {
-  std::vector<RouteTable> tables;  // changed ones
+  std::vector<RouteTable> tables;  // changed ones, or all
+  bool all_tables = false;
   std::vector<optimizer::Suppression> suppressed;
   std::vector<optimizer::RouteMove> moves;
   optimizer::GuardVerdict guard;

@@ -22,11 +22,13 @@ struct StoreBatch {
   };
   std::vector<Table> tables;
   std::vector<StoredNode> nodes;
+  std::vector<HandChange> hand;
   std::uint64_t nodes_ticket = 0;
   FaultNotes faults;
   std::uint64_t faults_ticket = 0;
   [[nodiscard]] bool empty() const {
-    return reports.empty() && events.empty() && tables.empty() && nodes.empty() && faults.empty();
+    return reports.empty() && events.empty() && tables.empty() && nodes.empty() && hand.empty() &&
+           faults.empty();
   }
 };
 
@@ -53,6 +55,7 @@ class CommitWriter {
   [[nodiscard]] Status write(const StoreBatch& batch);
   [[nodiscard]] Status write_reports(const std::vector<StoredReport>& reports);
   [[nodiscard]] Status write_notes(const StoreBatch& batch);
+  [[nodiscard]] Status write_hand(const HandChange& change);
 
   Database database_;
   BlobPacker packer_;
@@ -62,6 +65,9 @@ class CommitWriter {
   Statement insert_table_;
   Statement trim_tables_;
   Statement replace_node_;
+  Statement insert_override_;
+  Statement delete_override_;
+  Statement insert_audit_;
   FaultRows faults_;
 };
 

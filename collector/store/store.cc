@@ -97,6 +97,18 @@ class SqliteStore final : public Store {
     return ticket;
   }
 
+  std::uint64_t put_hand(HandChange change) override {
+    std::uint64_t ticket = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      ticket = ++last_ticket_;
+      waiting_.nodes_ticket = ticket;
+      waiting_.hand.push_back(std::move(change));
+    }
+    wake_.notify_all();
+    return ticket;
+  }
+
   std::uint64_t put_fault(Fault fault, std::optional<OutgoingMail> mail) override {
     std::uint64_t ticket = 0;
     put_fault_note([&] {

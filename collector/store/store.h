@@ -1,6 +1,6 @@
 // What the collector must not forget: reports (durable before they are acknowledged), dedup marks,
-// node numbers, published tables, events. One SQLite file in WAL mode; this folder is the boundary
-// behind which a larger fleet would have a log of its own.
+// node numbers, published tables, events, what operators ordered. One SQLite file in WAL mode; this
+// folder is the boundary behind which a larger fleet would have a log of its own.
 //
 // Three parts: `open` reads what is there and counts the epoch up; one thread commits what the
 // queue holds (group commit: everything that arrives within `commit_interval` of the first);
@@ -23,6 +23,7 @@
 #include "base/sketch.h"
 #include "base/units.h"
 #include "collector/faults/fault.h"
+#include "collector/hand/override.h"
 #include "collector/ingest/report_dedup.h"
 #include "collector/notify/outgoing_mail.h"
 #include "collector/registry/registry.h"
@@ -68,6 +69,9 @@ struct Restored {
   std::vector<RestoredDedup> dedup;
   std::vector<SignedTable> tables;  // the newest of each node
   std::vector<Event> events;        // the newest, oldest first
+  std::vector<Override> overrides;  // in force when last told, by id
+  std::vector<AuditEntry> audit;    // the newest, oldest first
+  std::uint64_t next_override = 1;  // above every id ever used
   std::vector<Fault> open_faults;
   std::vector<Fault> past_faults;   // the newest resolved ones, oldest first
   std::vector<OutgoingMail> mails;  // not handed over yet, oldest first
@@ -90,7 +94,7 @@ struct DurableMark {
 
 struct Commit {
   std::vector<DurableMark> marks;
-  std::uint64_t nodes_ticket = 0;   // all `put_nodes` up to this one are durable
+  std::uint64_t nodes_ticket = 0;   // all `put_nodes` and `put_hand` up to this one are durable
   std::uint64_t faults_ticket = 0;  // and all `put_fault`
 };
 
@@ -146,6 +150,8 @@ class Store {
   virtual void put_table(SignedTable table, UnixNanos created) = 0;
   // Returns the ticket that `Commit` will name.
   virtual std::uint64_t put_nodes(std::vector<StoredNode> nodes) = 0;
+  // The operator's overrides and the audit log; a ticket like that of `put_nodes`.
+  virtual std::uint64_t put_hand(HandChange change) = 0;
   // A fault as it stands, and the mail about it, together or not at all. Returns the ticket. Beyond
   // the queue's bound the oldest wait is dropped and counted.
   virtual std::uint64_t put_fault(Fault fault, std::optional<OutgoingMail> mail) = 0;

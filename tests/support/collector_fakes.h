@@ -31,6 +31,7 @@ class MemoryStore final : public Store {
   void drop_mail(std::uint64_t id) override { mails_gone.push_back(id); }
   void put_table(SignedTable, UnixNanos) override {}
   std::uint64_t put_nodes(std::vector<StoredNode>) override { return 1; }
+  std::uint64_t put_hand(HandChange) override { return 1; }
   StoreFigures figures() const override { return {}; }
 
   // What is queued becomes durable.

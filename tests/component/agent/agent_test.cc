@@ -176,6 +176,37 @@ TEST_F(AgentTest, TwoAgentsMeasureEachOther) {
   }
 }
 
+// Both ends under one pair secret; then one end has another: nothing is answered either way, and
+// nothing is counted as answered, until the secrets are the same again.
+TEST_F(AgentTest, AuthenticatedProbesAreAnsweredUnderTheSameSecretOnly) {
+  const auto authenticated = [&](int node, std::uint64_t version, std::uint8_t secret) {
+    Plan with = plan(node, version, milliseconds(50));
+    with.links[0].mode = ProbeMode::stamp_authenticated;
+    with.links[0].secret.assign(32, secret);
+    with.links[0].secret_epoch = 7;
+    return with;
+  };
+  for (int node = 0; node < kNodes; ++node) clients_[node]->plan = authenticated(node, 1, 0x5a);
+  start_both();
+  EXPECT_EQ(clients_[0]->plan_acks.at(0).capped, 0U);
+
+  // A second of probes that were all sent under the new secret.
+  const auto last_sample_is = [&](int node, bool answered_at_all) {
+    const Client& client = *clients_[node];
+    if (client.reports.empty() || client.reports.back().links.empty()) return false;
+    const LinkSample& sample = client.reports.back().links[0];
+    return sample.sent > 0 && (sample.answered > 0) == answered_at_all;
+  };
+  collector_.send(*clients_[0], authenticated(0, 2, 0xa5));
+  EXPECT_TRUE(
+      collector_.wait([&] { return last_sample_is(0, false) && last_sample_is(1, false); }));
+  EXPECT_TRUE(collector_.wait([&] { return has_alarm(*clients_[1], link(1), LinkState::dead); }));
+  EXPECT_TRUE(agents_[0]->running() && agents_[1]->running());
+
+  collector_.send(*clients_[0], authenticated(0, 3, 0x5a));
+  EXPECT_TRUE(collector_.wait([&] { return last_sample_is(0, true) && last_sample_is(1, true); }));
+}
+
 TEST_F(AgentTest, ANewPlanKeepsTheSessionsThatStay) {
   start_both();
   for (int node = 0; node < kNodes; ++node) {

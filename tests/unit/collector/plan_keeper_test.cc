@@ -136,5 +136,48 @@ TEST(PlanKeeper, EveryPairOfPortsIsALinkOfItsOwn) {
   EXPECT_EQ(keeper.find(NodeId{2})->links.size(), 6u);
 }
 
+TEST(PlanKeeper, AuthenticatedPlansHoldOneSecretAPairAndTheViewNone) {
+  Secret master{};
+  master[0] = 7;
+  PlanRules rules;
+  rules.master = std::make_shared<const Secret>(master);
+  PlanKeeper keeper(rules, 1);
+  const std::vector<Node> nodes = {node(1), node(2), node(3)};
+  (void)keeper.update(nodes, {}, false, kStart);
+  const Now now{kStart, UnixNanos{1}};
+  const Plan one = keeper.issue(NodeId{1}, now);
+  const Plan two = keeper.issue(NodeId{2}, now);
+  EXPECT_EQ(one.links[0].mode, ProbeMode::stamp_authenticated);
+  EXPECT_EQ(one.links[0].secret, two.links[0].secret) << "1 to 2 and 2 to 1";
+  EXPECT_NE(one.links[0].secret, one.links[1].secret) << "1 to 2 and 1 to 3";
+  EXPECT_EQ(one.links[0].secret.size(), 32U);
+  EXPECT_NE(one.links[0].secret_epoch, 0U);
+  for (const auto& [id, plan] : keeper.plans()) {
+    for (const PacedLink& each : plan.links) EXPECT_TRUE(each.planned.secret.empty());
+  }
+
+  keeper.set_rules({});
+  EXPECT_EQ(keeper.update(nodes, {}, false, kStart + seconds(1)).size(), 3U)
+      << "all must hear of it";
+  EXPECT_EQ(keeper.issue(NodeId{1}, now).links[0].mode, ProbeMode::stamp);
+  EXPECT_TRUE(keeper.issue(NodeId{1}, now).links[0].secret.empty());
+}
+
+TEST(PlanKeeper, AnotherMasterSecretIsAnotherEpochAndANewPlan) {
+  PlanRules rules;
+  rules.master = std::make_shared<const Secret>(Secret{1});
+  PlanKeeper keeper(rules, 1);
+  const std::vector<Node> nodes = {node(1), node(2)};
+  (void)keeper.update(nodes, {}, false, kStart);
+  EXPECT_TRUE(keeper.update(nodes, {}, false, kStart).empty());
+  const Plan before = keeper.issue(NodeId{1}, {kStart, UnixNanos{1}});
+  rules.master = std::make_shared<const Secret>(Secret{2});
+  keeper.set_rules(rules);
+  EXPECT_EQ(keeper.update(nodes, {}, false, kStart).size(), 2U);
+  const Plan after = keeper.issue(NodeId{1}, {kStart, UnixNanos{1}});
+  EXPECT_NE(before.links[0].secret, after.links[0].secret);
+  EXPECT_NE(before.links[0].secret_epoch, after.links[0].secret_epoch);
+}
+
 }  // namespace
 }  // namespace linkpilot::collector

@@ -69,6 +69,29 @@ TEST_F(PublisherTest, TablesOfAnEarlierRunStayInForceAndAreFollowed) {
   EXPECT_EQ(fresh->front().table->version, (TableVersion{10, 1}));
 }
 
+TEST_F(PublisherTest, ANewSignerSignsAllTablesInForceAnew) {
+  ASSERT_TRUE(publisher_.publish({table(1, 2), table(2, 1)}, kNow));
+  const SigningKey next = make_signing_key();
+  publisher_.set_key(next);
+  const auto again = publisher_.republish(kNow + std::chrono::seconds(1));
+  ASSERT_TRUE(again);
+  ASSERT_EQ(again->size(), 2U);
+  for (const PublishedTable& each : *again) {
+    const SignedTable& envelope = *each.envelope;
+    EXPECT_TRUE(verify(next.public_key, envelope.body, envelope.signature));
+    EXPECT_FALSE(verify(key_.public_key, envelope.body, envelope.signature));
+    EXPECT_EQ(envelope.version.version, 2U) << "a version of its own";
+  }
+}
+
+TEST_F(PublisherTest, RestoredTablesAreRenewedOnlyWhereRoutesAreFrozen) {
+  const auto old = publisher_.publish({table(1, 2)}, kNow);
+  Publisher next(key_, 10, kLifetimes);
+  next.restore({*old->front().envelope});
+  EXPECT_TRUE(next.refresh(kNow + std::chrono::hours(1))->empty());
+  EXPECT_EQ(next.refresh(kNow + std::chrono::hours(1), true)->size(), 1U);
+}
+
 TEST_F(PublisherTest, ATableThatNoReaderWouldTakeIsNotPublished) {
   RouteTable bad = table(1, 2);
   bad.routes[0].candidates[0].cost_us = 0;

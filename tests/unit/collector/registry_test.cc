@@ -48,6 +48,24 @@ TEST(Registry, ANewKeyOfANameKeepsItsNumberAndShutsOutTheOldKey) {
   EXPECT_EQ(registry.find_key("new")->id, NodeId{1});
 }
 
+TEST(Registry, DuringAChangeOverEitherKeyIsTheNodes) {
+  Registry registry({});
+  (void)registry.apply({{"a", "old"}, {"b", "kb"}}, kNow);
+  EXPECT_EQ(kinds(registry.apply({{"a", "old", "new"}, {"b", "kb"}}, kNow)),
+            std::vector{Kind::rekeyed});
+  EXPECT_EQ(registry.find_key("old")->id, NodeId{1});
+  EXPECT_EQ(registry.find_key("new")->id, NodeId{1});
+  EXPECT_TRUE(registry.find_key("new")->has_key("old"));
+  EXPECT_FALSE(registry.find_key("new")->has_key(""));
+  EXPECT_EQ(registry.enrolled_count(), 2U);
+  EXPECT_TRUE(registry.apply({{"a", "old", "new"}, {"b", "kb"}}, kNow).empty());
+  EXPECT_EQ(kinds(registry.apply({{"a", "new"}, {"b", "kb"}}, kNow)), std::vector{Kind::rekeyed});
+  EXPECT_EQ(registry.find_key("old"), nullptr);
+  const auto changes = registry.apply({{"a", "new"}, {"b", "kb", "new"}}, kNow);
+  EXPECT_EQ(kinds(changes), (std::vector{Kind::refused, Kind::revoked}))
+      << "another node's key, even as the second one";
+}
+
 TEST(Registry, OneKeyUnderTwoNamesAndBadNamesAreRefusedOnce) {
   Registry registry({});
   const std::vector<KeyFile> files = {{"a", "k"}, {"b", "k"}, {"Bad_Name", "k2"}};

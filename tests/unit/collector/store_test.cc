@@ -270,5 +270,52 @@ TEST_F(StoreTest, ExpiryRunsBesideTheCommitsAndIsCounted) {
   EXPECT_GT(figures.bytes, 0u);
 }
 
+TEST_F(StoreTest, OverridesAndTheAuditLogSurviveAndTheirNumbersAreNeverUsedAgain) {
+  Override pin;
+  pin.id = 4;
+  pin.kind = HandKind::pin;
+  pin.node = "a";
+  pin.target = "c";
+  pin.via = {"b", "d"};
+  pin.author = "ana@ops";
+  pin.reason = "it's \"dear\"";
+  pin.created = kStoreNow;
+  pin.expires = kStoreNow + std::chrono::hours(1);
+  Override drain = pin;
+  drain.id = 5;
+  drain.kind = HandKind::drain;
+  drain.via.clear();
+  Override region = drain;
+  region.id = 6;
+  region.kind = HandKind::rollback;
+  region.version = {~std::uint64_t{0} >> 1, 17};
+  AuditEntry entry;
+  entry.id = 9;
+  entry.time = kStoreNow;
+  entry.author = "ana@ops";
+  entry.action = "pin";
+  entry.subject = "a to c";
+  entry.outcome = "done";
+  entry.reason = "r";
+  entry.detail = "d";
+  with_store([&](Store& store) {
+    HandChange change;
+    change.put = {pin, drain, region};
+    change.audit = {entry};
+    EXPECT_GT(store.put_hand(change), 0U);
+  });
+  Restored restored = with_store([&](Store& store) {
+    HandChange change;
+    change.ended = {5, 6};
+    (void)store.put_hand(change);
+  });
+  EXPECT_EQ(restored.overrides, (std::vector{pin, drain, region}));
+  EXPECT_EQ(restored.audit, std::vector{entry});
+  EXPECT_EQ(restored.next_override, 7U);
+  restored = with_store([](Store&) {});
+  EXPECT_EQ(restored.overrides, std::vector{pin});
+  EXPECT_EQ(restored.next_override, 7U);
+}
+
 }  // namespace
 }  // namespace linkpilot::collector
