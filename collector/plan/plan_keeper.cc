@@ -116,6 +116,7 @@ std::set<NodeId> PlanKeeper::update(std::span<const Node> nodes,
     link.planned.peer = {far_port.advertised, far_port.stamp_port};
     link.planned.interval = is_fast(paced) ? rules_.fast_interval : rules_.slow_interval;
     link.planned.flows = rules_.flows;
+    link.planned.in_use = paced == Pace::best_first_hop || paced == Pace::second_first_hop;
     link.pace = paced;
     std::vector<PacedLink>& share = shares[near.id];
     if (share.size() < kPlanLinksMax) share.push_back(std::move(link));
