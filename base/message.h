@@ -66,9 +66,9 @@ struct ProbeResult {
   friend bool operator==(const ProbeResult&, const ProbeResult&) = default;
 };
 
-// Reports of this epoch up to and including `up_to` that have not come never will: the spool dropped
-// them (Report::spool_dropped counts those), or their sequence was never used. Sent on every
-// connection ahead of the first report of an epoch, and wherever sequences skip.
+// Reports of this epoch up to and including `up_to` that have not come never will: the spool
+// dropped them (Report::spool_dropped counts those), or their sequence was never used. Sent on
+// every connection ahead of the first report of an epoch, and wherever sequences skip.
 struct ReportsGone {
   ReportId up_to;
   friend bool operator==(const ReportsGone&, const ReportsGone&) = default;

@@ -274,8 +274,12 @@ Report any_report(Rng& rng) {
 }
 
 PlannedLink any_planned_link(Rng& rng) {
-  return {any_link(rng),          {any_address(rng), any<std::uint16_t>(rng)}, any_span(rng),
-          any<std::uint8_t>(rng), any_enum(rng, ProbeMode::twamp_light),       any_octets(rng, 64),
+  return {any_link(rng),
+          {any_address(rng), any<std::uint16_t>(rng)},
+          any_span(rng),
+          any<std::uint8_t>(rng),
+          any_enum(rng, ProbeMode::twamp_light),
+          any_octets(rng, 64),
           any<std::uint32_t>(rng),
           any_flag(rng)};
 }
