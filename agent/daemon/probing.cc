@@ -112,10 +112,23 @@ void Agent::on_plan(const Plan& plan, Now now) {
       LogLevel::debug, "plan_applied",
       {{"version", std::to_string(plan.version)}, {"sessions", std::to_string(ack.sessions)}});
   queue(std::move(ack));
-  // After the answer: a slow disk must not delay it. Secrets are inside, so 0600.
-  const Status saved =
-      replace_file(plan_path(config_), schemas::encode(CollectorMessage(plan)), 0600);
-  if (!saved) note("plan_not_saved", saved.error().message, now, LogLevel::warn);
+  save_plan(plan, now);
+}
+
+// Secrets are inside, so 0600.
+void Agent::save_plan(const Plan& plan, Now now) {
+  const bool taken = files_.run(
+      [this, bytes = schemas::encode(CollectorMessage(plan)), path = plan_path(config_)] {
+        Status saved = replace_file(path, bytes, 0600);
+        FileThread::Completion completion;
+        if (!saved) {
+          completion = [this, reason = saved.error().message] {
+            note("plan_not_saved", reason, clock_.now(), LogLevel::warn);
+          };
+        }
+        return completion;
+      });
+  if (!taken) note("plan_not_saved", "the file thread is behind", now, LogLevel::warn);
 }
 
 void Agent::apply_probe_set(Now now) {
@@ -194,15 +207,11 @@ void Agent::report(Now now) {
     }
     builder_.add(std::move(samples));
   }
-  const auto sequence = sequences_.take();
-  if (!sequence) {
-    log_event(LogLevel::error, "report_not_numbered", {{"reason", sequence.error().message}});
-    return;
-  }
   Report report = builder_.take(load_.read(now.mono), now.wall);
-  report.id = {sequences_.epoch(), *sequence};
-  report.spool_dropped = spool_.dropped();
-  spool_.push(*sequence, schemas::encode(AgentMessage(std::move(report))));
+  report.id = numbers_.take();
+  report.spool_dropped = spool_figures_.dropped + spool_.dropped();
+  const ReportId id = report.id;
+  spool_.push(id, schemas::encode(AgentMessage(std::move(report))));
 }
 
 }  // namespace linkpilot::agent

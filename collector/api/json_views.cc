@@ -157,6 +157,47 @@ Json agent_table_json(const CollectorView& view, const AgentRecord& agent) {
           {"measurement_age_ms", measurement_age}};
 }
 
+std::string_view freshness_text(Freshness freshness) {
+  switch (freshness) {
+    case Freshness::none:
+      return "none";
+    case Freshness::fresh:
+      return "fresh";
+    case Freshness::stale:
+      return "stale";
+    case Freshness::expired:
+      return "expired";
+    case Freshness::unspecified:
+      break;
+  }
+  return "";
+}
+
+// What the agent last said of itself. Ages go on from there while it is not heard.
+Json freshness_json(const CollectorView& view, const AgentRecord& agent) {
+  if (!agent.status) return nullptr;
+  const Duration since = view.now - agent.status_at.wall;
+  const AgentStatus& status = *agent.status;
+  return {{"plan", freshness_text(status.plan)},
+          {"plan_age_ms", ms(status.plan_age + since)},
+          {"table", freshness_text(status.table)},
+          {"table_age_ms",
+           status.table == Freshness::none ? Json(nullptr) : Json(ms(status.table_age + since))},
+          {"told_at", time_text(agent.status_at.wall)}};
+}
+
+Json spool_json(const AgentRecord& agent) {
+  if (!agent.status) return nullptr;
+  const AgentStatus& status = *agent.status;
+  return {{"reports", status.spool_reports},
+          {"bytes", status.spool_octets},
+          {"disk_bytes", status.spool_disk_octets},
+          {"dropped", status.spool_dropped},
+          {"failures", status.spool_failures},
+          {"error", status.spool_error},
+          {"file_jobs_refused", status.file_jobs_refused}};
+}
+
 Json agent_json(const CollectorView& view, const AgentRecord& agent) {
   Json out = {
       {"node", agent.name},
@@ -200,6 +241,8 @@ Json agent_json(const CollectorView& view, const AgentRecord& agent) {
                  {"sessions", agent.plan.sessions},
                  {"capped", agent.plan.capped}};
   out["table"] = agent_table_json(view, agent);
+  out["freshness"] = freshness_json(view, agent);
+  out["spool"] = spool_json(agent);
   return out;
 }
 
@@ -232,6 +275,15 @@ std::vector<std::string> complaints(const CollectorView& view) {
     if (!agent.table.refused_reason.empty()) {
       reasons.push_back(
           fmt::format("{} refused its table: {}", agent.name, agent.table.refused_reason));
+    }
+    if (!agent.status) continue;
+    if (!agent.status->spool_error.empty()) {
+      reasons.push_back(
+          fmt::format("{} keeps its reports in memory: {}", agent.name, agent.status->spool_error));
+    }
+    if (agent.status->table == Freshness::stale || agent.status->table == Freshness::expired) {
+      reasons.push_back(fmt::format("{} uses a table that is {}", agent.name,
+                                    freshness_text(agent.status->table)));
     }
   }
   for (const std::string& name : behind(view, kLoadPatience)) {

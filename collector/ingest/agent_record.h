@@ -86,6 +86,8 @@ struct AgentRecord {
   NodeLoad load;
   PlanFigures plan;
   TableFigures table;
+  std::optional<AgentStatus> status;  // what it last said of itself
+  Now status_at;
 
   [[nodiscard]] bool heard() const { return state == AgentState::connected; }
 };

@@ -84,6 +84,13 @@ void Ingest::on_message(const PeerId& from, std::span<const std::uint8_t> bytes,
           handle(agent, body, now);
         } else if constexpr (std::is_same_v<Body, PlanAck>) {
           handle(agent, body);
+        } else if constexpr (std::is_same_v<Body, ReportsGone>) {
+          if (body.up_to.sequence > 0 && body.up_to.sequence < UINT64_MAX) {
+            dedup_[agent.id].give_up(body.up_to, agent.reports.spool_dropped, now.mono);
+          }
+        } else if constexpr (std::is_same_v<Body, AgentStatus>) {
+          agent.status = body;
+          agent.status_at = now;
         } else if constexpr (std::is_same_v<Body, ProbeResult>) {
           hooks_.on_probe_result(agent.id, body);
         }

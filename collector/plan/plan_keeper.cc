@@ -123,6 +123,7 @@ std::set<NodeId> PlanKeeper::update(std::span<const Node> nodes,
       link.planned.mode = ProbeMode::stamp_authenticated;
       link.planned.secret_epoch = epoch;
     }
+    link.planned.in_use = paced == Pace::best_first_hop || paced == Pace::second_first_hop;
     link.pace = paced;
     std::vector<PacedLink>& share = shares[near.id];
     if (share.size() < kPlanLinksMax) share.push_back(std::move(link));

@@ -25,6 +25,12 @@ void print_refused_keys(const Json& answer) {
   fmt::print("{}", table.to_string());
 }
 
+// Empty where the collector has nothing to say (`null`, or an older one).
+Json object_of(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_object() ? *found : Json::object();
+}
+
 int list_agents(const Context& context, bool names_only) {
   const Result<Json> answer = context.client().get("/v1/agents");
   if (!answer) return report_failure(answer.error());
@@ -45,18 +51,24 @@ int list_agents(const Context& context, bool names_only) {
                    {"HEARD", Align::right},
                    {"TABLE"},
                    {"AGE", Align::right},
+                   {"ROUTES"},
+                   {"PLAN"},
+                   {"SPOOL", Align::right},
                    {"CPU", Align::right},
                    {"RSS MB", Align::right},
                    {"WHY"}});
   for (const Json& agent : agents) {
     const Json loaded = agent.value("table", Json::object());
     const Json load = agent.value("load", Json::object());
+    const Json fresh = object_of(agent, "freshness");
+    const Json spool = object_of(agent, "spool");
     table.add(
         {text_of(agent, "node"), text_of(agent, "region"), text_of(agent, "state"),
          age_text(agent, "last_heard_age_ms"),
          fmt::format("{}.{}{}", text_of(loaded, "loaded_epoch"), text_of(loaded, "loaded_version"),
                      loaded.value("up_to_date", true) ? "" : " (behind)"),
-         age_text(loaded, "age_ms"),
+         age_text(fresh, "table_age_ms"), text_of(fresh, "table"), text_of(fresh, "plan"),
+         text_of(spool, "error").empty() ? text_of(spool, "reports") : "disk fails",
          fmt::format("{:.1f}%", load.value("agent_cpu_ratio", 0.0) * 100),
          fmt::format("{:.1f}", load.value("agent_rss_bytes", 0.0) / 1e6),
          text_of(agent, "reason")});

@@ -1,0 +1,13 @@
+// CRC-32C (Castagnoli; RFC 3720 appendix B.4: polynomial 0x1EDC6F41, reflected, all ones in and
+// out), which every record of the spool carries. Pure.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace linkpilot::agent {
+
+// Of `bytes`, following octets whose sum is `before`: crc32c(b, crc32c(a)) is that of a then b.
+[[nodiscard]] std::uint32_t crc32c(std::span<const std::uint8_t> bytes, std::uint32_t before = 0);
+
+}  // namespace linkpilot::agent
