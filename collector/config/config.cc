@@ -101,7 +101,7 @@ RoutingConfig read_routing(ConfigReader reader) {
 
 FaultRules read_faults(ConfigReader reader) {
   FaultRules out;
-  const Range<Duration> patience{seconds(1), hours(24)};
+  const Range<Duration> patience{std::chrono::seconds(1), std::chrono::hours(24)};
   out.dead_patience = reader.duration("dead_patience", out.dead_patience, patience);
   out.degraded_patience = reader.duration("degraded_patience", out.degraded_patience, patience);
   out.resolved_patience = reader.duration("resolved_patience", out.resolved_patience, patience);
@@ -155,11 +155,14 @@ MailSettings read_mail(ConfigReader reader) {
   for (const std::string& text : reader.texts("to", kMailRecipientsMax)) {
     out.to.push_back(mailbox("to", text));
   }
-  out.timeout = reader.duration("timeout", out.timeout, {seconds(1), minutes(10)});
-  out.retry_min = reader.duration("retry_min", out.retry_min, {milliseconds(100), hours(1)});
-  out.retry_max = reader.duration("retry_max", out.retry_max, {seconds(1), hours(6)});
-  out.give_up_after =
-      reader.duration("give_up_after", out.give_up_after, {minutes(1), hours(24 * 14)});
+  out.timeout =
+      reader.duration("timeout", out.timeout, {std::chrono::seconds(1), std::chrono::minutes(10)});
+  out.retry_min = reader.duration("retry_min", out.retry_min,
+                                  {std::chrono::milliseconds(100), std::chrono::hours(1)});
+  out.retry_max =
+      reader.duration("retry_max", out.retry_max, {std::chrono::seconds(1), std::chrono::hours(6)});
+  out.give_up_after = reader.duration("give_up_after", out.give_up_after,
+                                      {std::chrono::minutes(1), std::chrono::hours(24 * 14)});
   out.rate_per_hour =
       static_cast<std::uint32_t>(reader.integer("rate_per_hour", out.rate_per_hour, {1, 10'000}));
   out.spool_max =
