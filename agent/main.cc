@@ -20,7 +20,10 @@ constexpr const char* kDescription =
     "  First start:  linkpilot keys new --out /etc/linkpilot/agent.key, copy agent.key.pub to the\n"
     "                collector's enrolled directory as NAME.pub, set [node] name = \"NAME\".\n"
     "  Check:        linkpilot-agent --config FILE --check-config\n"
-    "  Reload:       kill -HUP PID (a file with a mistake changes nothing)\n"
+    "  Reload:       kill -HUP PID (a file with a mistake changes nothing; new keys are read and the\n"
+    "                agent connects anew, without losing a report)\n"
+    "  State:        reports wait in STATE/spool until the collector has them; STATE/metrics.prom has\n"
+    "                the agent's figures in Prometheus text form, also while no collector is there\n"
     "  Rights:       none, but CAP_NET_BIND_SERVICE for a stamp_port below 1024 (862 by "
     "default)\n\n"
     "Every key is explained in the shipped agent.toml.";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -47,9 +48,10 @@ struct Endpoint {
 template <>
 struct std::hash<linkpilot::IpAddress> {
   std::size_t operator()(const linkpilot::IpAddress& address) const noexcept {
-    std::uint64_t h = 0xcbf29ce484222325ULL;  // FNV-1a, 64 bit
-    for (const std::uint8_t octet : address.octets) h = (h ^ octet) * 0x100000001b3ULL;
-    return static_cast<std::size_t>(h);
+    const auto halves = std::bit_cast<std::array<std::uint64_t, 2>>(address.octets);
+    std::uint64_t h = (halves[0] ^ std::rotl(halves[1], 29)) * 0x9e3779b97f4a7c15ULL;
+    h = (h ^ h >> 32) * 0x9e3779b97f4a7c15ULL;
+    return static_cast<std::size_t>(h ^ h >> 29);
   }
 };
 template <>

@@ -66,7 +66,36 @@ struct ProbeResult {
   friend bool operator==(const ProbeResult&, const ProbeResult&) = default;
 };
 
-using AgentMessage = std::variant<Hello, Report, Alarm, TableAck, PlanAck, Ping, ProbeResult>;
+// Reports of this epoch up to and including `up_to` that have not come never will: the spool
+// dropped them (Report::spool_dropped counts those), or their sequence was never used. Sent on
+// every connection ahead of the first report of an epoch, and wherever sequences skip.
+struct ReportsGone {
+  ReportId up_to;
+  friend bool operator==(const ReportsGone&, const ReportsGone&) = default;
+};
+
+// How old something is that is good for a time: a plan, a table.
+enum class Freshness : std::uint8_t { unspecified, none, fresh, stale, expired };
+
+// How the agent itself fares, as it is now: after each Welcome, on every change, each few seconds.
+// Not durable, the newest holds.
+struct AgentStatus {
+  Freshness plan = Freshness::unspecified;   // stale: the collector was away for its lifetime
+  Duration plan_age{};                       // since the collector was last heard
+  Freshness table = Freshness::unspecified;  // stale: past the soft expiry; expired: the hard one
+  Duration table_age{};                      // since the table in use was made
+  std::uint64_t spool_reports = 0;           // not acknowledged
+  std::uint64_t spool_octets = 0;            // of those reports
+  std::uint64_t spool_disk_octets = 0;       // with what is kept after its acknowledgement
+  std::uint64_t spool_dropped = 0;           // reports, ever
+  std::uint64_t spool_failures = 0;          // writes and syncs that the disk refused, of this run
+  std::string spool_error;                   // empty: the disk works
+  std::uint64_t file_jobs_refused = 0;       // of this run: the file thread's queue was full
+  friend bool operator==(const AgentStatus&, const AgentStatus&) = default;
+};
+
+using AgentMessage = std::variant<Hello, Report, Alarm, TableAck, PlanAck, Ping, ProbeResult,
+                                  ReportsGone, AgentStatus>;
 
 // --- from the collector ---
 
@@ -118,7 +147,15 @@ struct Refused {
   friend bool operator==(const Refused&, const Refused&) = default;
 };
 
+// Send again every report of this epoch from `first` on that the spool still has, acknowledged or
+// not: what a collector asks that was restored from a backup. The agent goes back, then on from
+// there.
+struct ResendFrom {
+  ReportId first;
+  friend bool operator==(const ResendFrom&, const ResendFrom&) = default;
+};
+
 using CollectorMessage =
-    std::variant<Welcome, ReportAck, Plan, SignedTable, Pong, ProbeRequest, Refused>;
+    std::variant<Welcome, ReportAck, Plan, SignedTable, Pong, ProbeRequest, Refused, ResendFrom>;
 
 }  // namespace linkpilot

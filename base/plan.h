@@ -30,6 +30,9 @@ struct PlannedLink {
   // from (secret, SSID, epoch) and both ends receive the same pair. Empty otherwise.
   std::vector<std::uint8_t> secret;
   std::uint32_t secret_epoch = 0;
+  // First hop of a best or second path in a table, seen from either end: stays fast when the plan
+  // grows stale.
+  bool in_use = false;
   friend bool operator==(const PlannedLink&, const PlannedLink&) = default;
 };
 

@@ -2,6 +2,7 @@
 // a node loads are schemas/route_file.h; this is the value they are made from.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ inline constexpr std::size_t kCandidatesMax = 4;
 // this node; costs are those of the links in that direction. A path is written from this node
 // outwards in both cases, because that is the way the request travels.
 enum class Direction : std::uint8_t { unspecified, push, pull };
+inline constexpr std::array kDirections = {Direction::push, Direction::pull};
 
 // One hop of a path: the node asked next, and the port pair (near side first) used to reach it.
 struct Hop {

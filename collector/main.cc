@@ -82,8 +82,10 @@ int run(const Arguments& arguments) {
   if (!collector) return complain(collector.error());
   Collector& running = **collector;
   Api api(
-      {*token, running.store_path()}, [&running] { return running.view(); }, running.events(),
-      running.probes());
+      {*token, running.store_path(),
+       [&running](const std::optional<Mailbox>& to) { return running.notifier().test(to); }},
+      [&running] { return running.view(); }, running.events(), running.probes(),
+      [&running](const Order& order) { return running.order(order); });
   std::unique_ptr<HttpServer> http;
   if (!config->listen.http.empty()) {
     Result<std::unique_ptr<HttpServer>> started =
@@ -106,8 +108,8 @@ int run(const Arguments& arguments) {
       });
   running.start();
   // The ports that were bound, for scripts that asked for any.
-  fmt::print("{{\"ready\":true,\"agents\":\"{}\",\"http_port\":{}}}\n", running.bound_endpoint(),
-             http ? http->port() : 0);
+  fmt::print("{{\"ready\":true,\"agents\":\"{}\",\"agents_next\":\"{}\",\"http_port\":{}}}\n",
+             running.bound_endpoint(), running.next_endpoint(), http ? http->port() : 0);
   std::fflush(stdout);
   notify_service_manager("READY=1");
   loop.run();

@@ -1,14 +1,13 @@
 #include "optimizer/planner.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "optimizer/planner_data.h"
 
 namespace linkpilot::optimizer {
 namespace {
-
-constexpr std::array kDirections = {Direction::push, Direction::pull};
 
 Candidate candidate_of(const NodePath& path) { return {path.first_relay, path.second_relay}; }
 
@@ -38,7 +37,11 @@ class Run {
   [[nodiscard]] bool has_suspect(std::size_t from, std::size_t to, const Candidate& path) const;
   [[nodiscard]] bool meets_mark(std::size_t from, std::size_t to, const Candidate& path) const;
   void await(std::size_t from, std::size_t to, const Candidate& path);
+  [[nodiscard]] std::optional<Candidate> pin_of(std::size_t from, std::size_t to) const;
+  [[nodiscard]] bool follow_pin(std::size_t from, std::size_t to);
+  [[nodiscard]] bool hold(std::size_t from, std::size_t to);
   void decide_one(std::size_t from, std::size_t to);
+  void name_damped(std::size_t from, std::size_t to, PathUnits in_use_cost);
   [[nodiscard]] NodePath safest(std::size_t from, std::size_t to, const NodePath& best);
   [[nodiscard]] NodePath fresh_second(std::size_t from, std::size_t to,
                                       const Candidate& in_use) const;
@@ -56,6 +59,7 @@ class Run {
   PlannerState::Data& data_;
   const PlanRequest& request_;
   Now now_;
+  std::vector<DampedCrossing> damped_;
   std::vector<const ListSet*> live_;
   std::vector<AwaitedPath> awaited_;
   ListSet lists_;
@@ -133,8 +137,77 @@ NodePath Run::safest(std::size_t from, std::size_t to, const NodePath& best) {
   return chosen;
 }
 
-void Run::decide_one(std::size_t from, std::size_t to) {
+// Nothing for a pin that names a node the fleet does not have.
+std::optional<Candidate> Run::pin_of(std::size_t from, std::size_t to) const {
+  for (const PinnedPath& pin : view_.pins) {
+    if (pin.from != data_.nodes[from].node.id || pin.to != data_.nodes[to].node.id) continue;
+    std::array<std::uint16_t, kRelaysMax> relays = {kNoRelay, kNoRelay};
+    if (pin.relays.size() > relays.size()) return std::nullopt;
+    for (std::size_t i = 0; i < pin.relays.size(); ++i) {
+      const std::size_t index = data_.index_of(pin.relays[i]);
+      if (index == data_.size() || index == from || index == to) return std::nullopt;
+      relays[i] = static_cast<std::uint16_t>(index);
+    }
+    if (relays[0] != kNoRelay && relays[0] == relays[1]) return std::nullopt;
+    return Candidate{relays[0], relays[1]};
+  }
+  return std::nullopt;
+}
+
+// True if the operator's path is in use now, or is the next to be.
+bool Run::follow_pin(std::size_t from, std::size_t to) {
+  const std::optional<Candidate> pin = pin_of(from, to);
+  if (!pin) return false;
+  const PathUnits cost = media_cost(from, to, *pin);
+  if (cost == kUnreachable) return false;
   PairMemory& memory = data_.pairs[at(from, to)];
+  const PairMemory before = memory;
+  const Candidate in_use{memory.first_relay, memory.second_relay};
+  if (memory.reachable && in_use.same_path(*pin)) {
+    memory.pinned = true;
+    return true;
+  }
+  const PathUnits in_use_cost = memory.reachable ? media_cost(from, to, in_use) : kUnreachable;
+  if (meets_mark(from, to, *pin)) {
+    await(from, to, *pin);
+    if (in_use_cost == kUnreachable) return false;
+    suppress(from, to, {false, {}, SuppressionReason::awaiting_alternate, policy_.mixing_window},
+             in_use_cost, node_path(*pin, cost));
+    return true;
+  }
+  take_path(memory, node_path(*pin, cost), MoveReason::pinned, now_.mono);
+  note_move(from, to, MoveReason::pinned, before, in_use_cost, node_path(*pin, cost));
+  return true;
+}
+
+// True if the pair stays where it is, or falls to the second it has.
+bool Run::hold(std::size_t from, std::size_t to) {
+  PairMemory& memory = data_.pairs[at(from, to)];
+  if (!memory.reachable || (!data_.nodes[from].held && !data_.nodes[to].held)) return false;
+  const Candidate in_use{memory.first_relay, memory.second_relay};
+  const PathUnits cost = media_cost(from, to, in_use);
+  if (cost != kUnreachable) {
+    const NodePath best = data_.solver.best(from, to);
+    if (best.reachable() && best.cost < cost) {
+      suppress(from, to, {false, {}, SuppressionReason::held, {}}, cost, best);
+    }
+    return true;
+  }
+  if (data_.has_second[at(from, to)] == 0) return false;
+  const Candidate second = data_.seconds[at(from, to)];
+  const PathUnits second_cost = media_cost(from, to, second);
+  if (second_cost == kUnreachable) return false;
+  const PairMemory before = memory;
+  const NodePath after = node_path(second, second_cost);
+  take_path(memory, after, MoveReason::path_lost, now_.mono);
+  note_move(from, to, MoveReason::path_lost, before, cost, after);
+  return true;
+}
+
+void Run::decide_one(std::size_t from, std::size_t to) {
+  if ((!view_.pins.empty() && follow_pin(from, to)) || hold(from, to)) return;
+  PairMemory& memory = data_.pairs[at(from, to)];
+  const bool unpinned = std::exchange(memory.pinned, false);
   const PairMemory before = memory;
   const NodePath best = data_.solver.best(from, to);
   const Candidate in_use{memory.first_relay, memory.second_relay};
@@ -144,7 +217,7 @@ void Run::decide_one(std::size_t from, std::size_t to) {
       .best = best,
       .best_is_suspect = best.reachable() && has_suspect(from, to, candidate_of(best)),
       .counts_tick = request_.mode == PlanMode::tick,
-      .forced = request_.forced};
+      .forced = request_.forced || unpinned};
   PairDecision decision = decide_pair(memory, question, policy_.stability, now_.mono);
   NodePath after = best;
   if (decision.move) {
@@ -154,15 +227,33 @@ void Run::decide_one(std::size_t from, std::size_t to) {
     if (can_wait && meets_mark(from, to, candidate_of(best))) {
       await(from, to, candidate_of(best));
       decision = {false, {}, SuppressionReason::awaiting_alternate, policy_.mixing_window};
+      memory.pinned = unpinned;  // still on its way home
     } else if (!can_wait) {
       after = safest(from, to, best);
       if (!after.reachable() && !before.reachable) return;
     }
   }
-  if (decision.suppressed) suppress(from, to, decision, cost, best);
+  if (decision.suppressed) {
+    suppress(from, to, decision, cost, best);
+  } else if (!decision.move && question.counts_tick) {
+    name_damped(from, to, cost);
+  }
   if (!decision.move) return;
   take_path(memory, after, decision.reason, now_.mono);
   note_move(from, to, decision.reason, before, cost, after);
+}
+
+// The search has gone round flapping links by their surcharge: say so where that is what a route is
+// waiting for.
+void Run::name_damped(std::size_t from, std::size_t to, PathUnits in_use_cost) {
+  if (damped_.empty() || in_use_cost == kUnreachable) return;
+  const auto way = way_over_damped(data_, policy_, damped_, from, to);
+  const PairMemory& memory = data_.pairs[at(from, to)];
+  if (!way || way->path == Candidate{memory.first_relay, memory.second_relay}) return;
+  const double gain = static_cast<double>(in_use_cost) - static_cast<double>(way->undamped);
+  if (gain <= margin_units(in_use_cost, policy_.stability)) return;
+  suppress(from, to, {false, {}, SuppressionReason::damped_link, way->left}, in_use_cost,
+           node_path(way->path, way->undamped));
 }
 
 // The best path that shares no relay with the one in use.
@@ -224,6 +315,7 @@ void Run::decide_second(std::size_t from, std::size_t to) {
 void Run::decide() {
   if (data_.current.nodes == data_.size()) live_.push_back(&data_.current);
   for (const ListSet& lists : data_.superseded) live_.push_back(&lists);
+  damped_ = damped_crossings(data_);
   for (std::size_t from = 0; from < data_.size(); ++from) {
     for (std::size_t to = 0; to < data_.size(); ++to) {
       if (from == to) continue;
@@ -383,6 +475,8 @@ std::string_view to_string(SuppressionReason reason) {
       return "suspect_link";
     case SuppressionReason::awaiting_alternate:
       return "awaiting_alternate";
+    case SuppressionReason::held:
+      return "held";
   }
   return "?";
 }
@@ -401,6 +495,8 @@ std::string_view to_string(MoveReason reason) {
       return "forced";
     case MoveReason::withdrawn:
       return "withdrawn";
+    case MoveReason::pinned:
+      return "pinned";
   }
   return "?";
 }

@@ -31,8 +31,21 @@ struct NodeView {
   Node node;
   bool reporting = true;   // its agent is heard; silent nodes keep routes while their links live
   bool drained = false;    // never a relay; still a source and a target
+  bool held = false;       // routes from and to it stay where they are, see below
   double relay_ms = -1.0;  // measured cost of relaying here; negative: the policy's
   double utilisation = 0.0;
+};
+
+// The operator's word for one pair: media goes from `from` to `to` by these relays, whatever the
+// search says, for as long as every hop of that path is usable. While it is not, the pair is
+// decided as if there were no pin. When the pin is withdrawn the pair goes straight to the best.
+//
+// A held node's pairs keep the path in use while it is usable, then the second that is already in
+// the table; only a pair left with neither gets a new path. Pins stand above that.
+struct PinnedPath {
+  NodeId from;
+  NodeId to;
+  std::vector<NodeId> relays;  // in the media's direction, at most kRelaysMax
 };
 
 struct NetworkView {
@@ -40,6 +53,7 @@ struct NetworkView {
   std::vector<LinkBelief> links;      // any order, at most one per link; unknown links are unusable
   std::uint32_t agents_enrolled = 0;  // 0: as many as nodes
   StageTimes stages;                  // carried into the tables
+  std::vector<PinnedPath> pins{};     // any order, at most one per pair
 };
 
 enum class PlanMode : std::uint8_t { tick, alarm };
@@ -73,12 +87,13 @@ class PlannerState {
 };
 
 enum class SuppressionReason : std::uint8_t {
-  below_margin,       // better, but not by enough
-  unconfirmed,        // not yet better in enough ticks
-  dwelling,           // the path in use was chosen too recently
-  damped_link,        // the better path has a flapping link
-  suspect_link,       // the better path has a link under suspicion
-  awaiting_alternate  // another node's older table could send it back; that node is told first
+  below_margin,        // better, but not by enough
+  unconfirmed,         // not yet better in enough ticks
+  dwelling,            // the path in use was chosen too recently
+  damped_link,         // the better path has a flapping link
+  suspect_link,        // the better path has a link under suspicion
+  awaiting_alternate,  // another node's older table could send it back; that node is told first
+  held                 // the operator's hand
 };
 [[nodiscard]] std::string_view to_string(SuppressionReason reason);
 
@@ -94,7 +109,7 @@ struct Suppression {
   Duration left{};  // at the earliest; zero: no clock decides it
 };
 
-enum class MoveReason : std::uint8_t { first, better, path_lost, worse, forced, withdrawn };
+enum class MoveReason : std::uint8_t { first, better, path_lost, worse, forced, withdrawn, pinned };
 [[nodiscard]] std::string_view to_string(MoveReason reason);
 
 // The first candidate of a pair changed.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -44,6 +45,25 @@ void adopt_nodes(PlannerState::Data& data, const std::vector<NodeView>& nodes);
 // Prices links (all of them, or those between the pairs of `changed`) and solves.
 void price_and_solve(PlannerState::Data& data, const NetworkView& view, const Policy& policy,
                      const PlanRequest& request);
+
+// --- planner_damping.cc: what flapping links keep routes from ---
+struct DampedCrossing {
+  std::uint16_t from;
+  std::uint16_t to;
+};
+// A path that would be taken if its link did not flap.
+struct DampedWay {
+  Candidate path;
+  PathUnits undamped = kUnreachable;  // its cost without the surcharges of damping
+  Duration left{};                    // until the last of them ends
+};
+// At most 64.
+[[nodiscard]] std::vector<DampedCrossing> damped_crossings(const PlannerState::Data& data);
+// The cheapest path that ends, or begins, or has its middle at one of those links.
+[[nodiscard]] std::optional<DampedWay> way_over_damped(const PlannerState::Data& data,
+                                                       const Policy& policy,
+                                                       std::span<const DampedCrossing> damped,
+                                                       std::size_t from, std::size_t to);
 
 // --- planner_tables.cc: step 3, lists to tables ---
 // Every node's table from data.current; a table equal in all but costs and times to the old one is

@@ -81,23 +81,37 @@ RouteExplanation explain_route(const NetworkView& view, const Policy& policy,
   for (const Candidate& path : list.view().subspan(1)) {
     explanation.others.push_back(explain_path(context, a, b, path));
   }
-  const NodePath best = data.solver.best(a, b);
-  const Candidate better{best.first_relay, best.second_relay};
-  if (!best.reachable() || better.same_path(list.candidates[0])) return explanation;
-  explanation.better = explain_path(context, a, b, better);
   const PathUnits cost =
       candidate_cost(data.input(policy, {}), Direction::push, a, b, list.candidates[0]);
-  const PairDecision decision = decide_pair(
-      memory, {.in_use_cost = cost, .best = best, .counts_tick = true}, policy.stability, now.mono);
-  if (decision.suppressed) {
-    explanation.suppressed = Suppression{from,
-                                         to,
-                                         *decision.suppressed,
-                                         relays_of(data, list.candidates[0]),
-                                         relays_of(data, better),
-                                         explanation.in_use.cost_ms,
-                                         best.cost / kUnitsPerMs,
-                                         decision.left};
+  const auto suppressed = [&](SuppressionReason reason, const Candidate& path, PathUnits path_cost,
+                              Duration left) {
+    return Suppression{from,
+                       to,
+                       reason,
+                       relays_of(data, list.candidates[0]),
+                       relays_of(data, path),
+                       explanation.in_use.cost_ms,
+                       path_cost / kUnitsPerMs,
+                       left};
+  };
+  const NodePath best = data.solver.best(a, b);
+  const Candidate better{best.first_relay, best.second_relay};
+  if (best.reachable() && !better.same_path(list.candidates[0])) {
+    explanation.better = explain_path(context, a, b, better);
+    const PairDecision decision =
+        decide_pair(memory, {.in_use_cost = cost, .best = best, .counts_tick = true},
+                    policy.stability, now.mono);
+    if (decision.suppressed) {
+      explanation.suppressed = suppressed(*decision.suppressed, better, best.cost, decision.left);
+    }
+    return explanation;
+  }
+  const auto way = way_over_damped(data, policy, damped_crossings(data), a, b);
+  if (way && !way->path.same_path(list.candidates[0]) && cost != kUnreachable &&
+      cost - way->undamped > margin_units(cost, policy.stability)) {
+    explanation.better = explain_path(context, a, b, way->path);
+    explanation.suppressed =
+        suppressed(SuppressionReason::damped_link, way->path, way->undamped, way->left);
   }
   return explanation;
 }

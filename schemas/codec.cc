@@ -84,6 +84,12 @@ void write_body(const Ping& value, wire::AgentMessage::Builder out) {
 void write_body(const ProbeResult& value, wire::AgentMessage::Builder out) {
   write(value, out.initProbeResult());
 }
+void write_body(const ReportsGone& value, wire::AgentMessage::Builder out) {
+  write(value, out.initReportsGone());
+}
+void write_body(const AgentStatus& value, wire::AgentMessage::Builder out) {
+  write(value, out.initStatus());
+}
 
 void write_body(const Welcome& value, wire::CollectorMessage::Builder out) {
   write(value, out.initWelcome());
@@ -105,6 +111,9 @@ void write_body(const ProbeRequest& value, wire::CollectorMessage::Builder out) 
 }
 void write_body(const Refused& value, wire::CollectorMessage::Builder out) {
   write(value, out.initRefused());
+}
+void write_body(const ResendFrom& value, wire::CollectorMessage::Builder out) {
+  write(value, out.initResendFrom());
 }
 
 // About how many words a body takes: a first segment of that size makes the message one segment.
@@ -131,6 +140,8 @@ Octets encode_message(const Message& message) {
   return to_octets(builder);
 }
 
+ReportId read_id(wire::ReportId::Reader in) { return {in.getEpoch(), in.getSequence()}; }
+
 AgentMessage read_agent_message(wire::AgentMessage::Reader in) {
   switch (in.which()) {
     case wire::AgentMessage::HELLO:
@@ -147,6 +158,10 @@ AgentMessage read_agent_message(wire::AgentMessage::Reader in) {
       return read(in.getPing());
     case wire::AgentMessage::PROBE_RESULT:
       return read(in.getProbeResult());
+    case wire::AgentMessage::REPORTS_GONE:
+      return ReportsGone{read_id(in.getReportsGone())};
+    case wire::AgentMessage::STATUS:
+      return read(in.getStatus());
     case wire::AgentMessage::UNSPECIFIED:
       break;
   }
@@ -169,6 +184,8 @@ CollectorMessage read_collector_message(wire::CollectorMessage::Reader in) {
       return read(in.getProbeRequest());
     case wire::CollectorMessage::REFUSED:
       return read(in.getRefused());
+    case wire::CollectorMessage::RESEND_FROM:
+      return ResendFrom{read_id(in.getResendFrom())};
     case wire::CollectorMessage::UNSPECIFIED:
       break;
   }
@@ -199,6 +216,13 @@ Status decode_agent_message_into(std::span<const std::uint8_t> bytes, AgentMessa
         return true;
       });
   return read ? Status{} : fail(read.error());
+}
+
+bool is_report_word(std::span<const std::uint8_t> bytes) {
+  return decode<wire::AgentMessage, bool>(bytes, [](wire::AgentMessage::Reader in) {
+           return in.which() == wire::AgentMessage::REPORT ||
+                  in.which() == wire::AgentMessage::REPORTS_GONE;
+         }).value_or(false);
 }
 
 Result<CollectorMessage> decode_collector_message(std::span<const std::uint8_t> bytes) {

@@ -24,6 +24,8 @@ using Octets = std::vector<std::uint8_t>;
 // After a failure `message` is valid, and of no use.
 [[nodiscard]] Status decode_agent_message_into(std::span<const std::uint8_t> bytes,
                                                AgentMessage& message);
+// A Report, or a ReportsGone, which must stay in order among them. False for what is no message.
+[[nodiscard]] bool is_report_word(std::span<const std::uint8_t> bytes);
 [[nodiscard]] Result<CollectorMessage> decode_collector_message(
     std::span<const std::uint8_t> bytes);
 

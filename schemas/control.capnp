@@ -18,6 +18,8 @@ struct AgentMessage {
     planAck @6 :PlanAck;
     ping @7 :Ping;
     probeResult @8 :ProbeResult;
+    reportsGone @9 :Measurement.ReportId;
+    status @10 :AgentStatus;
   }
 }
 
@@ -32,6 +34,7 @@ struct CollectorMessage {
     pong @6 :Pong;
     probeRequest @7 :ProbeRequest;
     refused @8 :Refused;
+    resendFrom @9 :Measurement.ReportId;
   }
 }
 
@@ -100,6 +103,28 @@ struct ProbeResult {
   sample @2 :Measurement.LinkSample;
 }
 
+enum Freshness {
+  unspecified @0;
+  none @1;
+  fresh @2;
+  stale @3;
+  expired @4;
+}
+
+struct AgentStatus {
+  plan @0 :Freshness;
+  table @1 :Freshness;
+  planAgeNs @2 :Int64;
+  tableAgeNs @3 :Int64;
+  spoolReports @4 :UInt64;
+  spoolOctets @5 :UInt64;
+  spoolDiskOctets @6 :UInt64;
+  spoolDropped @7 :UInt64;
+  spoolFailures @8 :UInt64;
+  spoolError @9 :Text;  # empty: the disk works
+  fileJobsRefused @10 :UInt64;
+}
+
 # --- from the collector ---
 
 struct Welcome {
@@ -126,6 +151,7 @@ struct PlannedLink {
   intervalNs @5 :Int64;
   secret @6 :Data;
   secretEpoch @7 :UInt32;
+  inUse @8 :Bool;
 }
 
 struct Plan {

@@ -7,6 +7,7 @@ namespace {
 static_assert(static_cast<int>(NodeRole::test_host) == static_cast<int>(wire::NodeRole::TEST_HOST));
 static_assert(static_cast<int>(ClientKind::route_reader) ==
               static_cast<int>(wire::ClientKind::ROUTE_READER));
+static_assert(static_cast<int>(Freshness::expired) == static_cast<int>(wire::Freshness::EXPIRED));
 static_assert(static_cast<int>(ProbeMode::twamp_light) ==
               static_cast<int>(wire::ProbeMode::TWAMP_LIGHT));
 
@@ -47,6 +48,7 @@ void write(const PlannedLink& link, wire::PlannedLink::Builder out) {
   out.setMode(write_enum<wire::ProbeMode>(link.mode));
   if (!link.secret.empty()) out.setSecret(octets_of(link.secret));
   out.setSecretEpoch(link.secret_epoch);
+  out.setInUse(link.in_use);
 }
 
 PlannedLink read(wire::PlannedLink::Reader in) {
@@ -58,6 +60,7 @@ PlannedLink read(wire::PlannedLink::Reader in) {
   link.mode = read_enum(in.getMode(), ProbeMode::twamp_light);
   link.secret = read_octets(in.getSecret(), kSecretBytesMax, "a probe secret");
   link.secret_epoch = in.getSecretEpoch();
+  link.in_use = in.getInUse();
   return link;
 }
 
@@ -178,6 +181,46 @@ void write(const ProbeResult& result, wire::ProbeResult::Builder out) {
 
 ProbeResult read(wire::ProbeResult::Reader in) {
   return {in.getRequest(), read_text(in.getError(), "a probe's error"), read(in.getSample())};
+}
+
+void write(const AgentStatus& status, wire::AgentStatus::Builder out) {
+  out.setPlan(write_enum<wire::Freshness>(status.plan));
+  out.setTable(write_enum<wire::Freshness>(status.table));
+  out.setPlanAgeNs(span_ns(status.plan_age));
+  out.setTableAgeNs(span_ns(status.table_age));
+  out.setSpoolReports(status.spool_reports);
+  out.setSpoolOctets(status.spool_octets);
+  out.setSpoolDiskOctets(status.spool_disk_octets);
+  out.setSpoolDropped(status.spool_dropped);
+  out.setSpoolFailures(status.spool_failures);
+  write_text(status.spool_error, [&](auto text) { out.setSpoolError(text); });
+  out.setFileJobsRefused(status.file_jobs_refused);
+}
+
+AgentStatus read(wire::AgentStatus::Reader in) {
+  AgentStatus status;
+  status.plan = read_enum(in.getPlan(), Freshness::expired);
+  status.table = read_enum(in.getTable(), Freshness::expired);
+  status.plan_age = read_span_ns(in.getPlanAgeNs(), "a plan's age");
+  status.table_age = read_span_ns(in.getTableAgeNs(), "a table's age");
+  status.spool_reports = in.getSpoolReports();
+  status.spool_octets = in.getSpoolOctets();
+  status.spool_disk_octets = in.getSpoolDiskOctets();
+  status.spool_dropped = in.getSpoolDropped();
+  status.spool_failures = in.getSpoolFailures();
+  status.spool_error = read_text(in.getSpoolError(), "a spool's error");
+  status.file_jobs_refused = in.getFileJobsRefused();
+  return status;
+}
+
+void write(const ReportsGone& gone, wire::ReportId::Builder out) {
+  out.setEpoch(gone.up_to.epoch);
+  out.setSequence(gone.up_to.sequence);
+}
+
+void write(const ResendFrom& resend, wire::ReportId::Builder out) {
+  out.setEpoch(resend.first.epoch);
+  out.setSequence(resend.first.sequence);
 }
 
 void write(const Welcome& welcome, wire::Welcome::Builder out) {

@@ -72,10 +72,19 @@ class Reader {
       : at_(octets.data()), end_(octets.data() + octets.size()) {}
   [[nodiscard]] std::size_t left() const { return static_cast<std::size_t>(end_ - at_); }
 
-  std::uint64_t number() {
+  // Inlined by order: most numbers are one octet, and a call costs more than that.
+  [[gnu::always_inline]] std::uint64_t number() {
     if (at_ == end_) refuse("packed samples end within a sample");
     const std::uint8_t first = *at_++;
     return first < 0x80 ? first : longer(first);
+  }
+  // Two numbers of one octet each; false, and nothing is taken, if the next are not such.
+  [[gnu::always_inline]] bool two_small(std::uint8_t& first, std::uint8_t& second) {
+    if (left() < 2 || ((at_[0] | at_[1]) & 0x80) != 0) return false;
+    first = at_[0];
+    second = at_[1];
+    at_ += 2;
+    return true;
   }
   std::int64_t difference() { return unzigzag(number()); }
   std::uint32_t count() {
@@ -92,7 +101,7 @@ class Reader {
   }
 
  private:
-  std::uint64_t longer(std::uint64_t first) {
+  [[gnu::noinline]] std::uint64_t longer(std::uint64_t first) {
     std::uint64_t value = first & 0x7f;
     for (unsigned shift = 7; shift < 70; shift += 7) {
       if (at_ == end_) refuse("packed samples end within a number");
@@ -149,8 +158,11 @@ void read_sketch(Reader& in, LatencySketch& sketch) {
   if (cells > kSketchBuckets || cells * 2 > in.left()) refuse("a sketch has too many cells");
   std::uint64_t bucket = 0;
   for (std::uint64_t i = 0; i < cells; ++i) {
-    const std::uint64_t step = in.number();
-    const std::uint32_t count = in.count();
+    std::uint8_t small_step = 0;
+    std::uint8_t small_count = 0;
+    const bool small = in.two_small(small_step, small_count);
+    const std::uint64_t step = small ? small_step : in.number();
+    const std::uint32_t count = small ? small_count : in.count();
     if ((i > 0 && step == 0) || count == 0) refuse("a sketch is not in its one canonical form");
     if (step >= kSketchBuckets - bucket) refuse("a sketch has a bucket out of range");
     bucket += step;

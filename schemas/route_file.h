@@ -19,14 +19,15 @@
 // truncated. A reader maps it, checks everything once, and then needs no check (and no lock) any
 // more. Truncating a mapped file raises SIGBUS in its readers: that is outside the contract.
 //
-// How it may evolve within format 1:
+// How it may evolve within format 2:
 //   - `reserved` fields are written as zero and ignored by readers; a new meaning must make zero
 //   say
 //     "absent".
 //   - Records never grow. New data get a section of a new kind; readers skip kinds they do not
 //   know,
 //     unless the kind has LP_ROUTE_SECTION_REQUIRED set: then they refuse the file.
-//   - New flag bits may be ignored by old readers. Everything else is format 2, with a new magic.
+//   - New flag bits may be ignored by old readers. Everything else is format 3, with a new magic.
+//     (Format 1, with another index of names, was never released; it is refused by its magic.)
 #ifndef LINKPILOT_SCHEMAS_ROUTE_FILE_H_
 #define LINKPILOT_SCHEMAS_ROUTE_FILE_H_
 
@@ -37,8 +38,8 @@
 extern "C" {
 #endif
 
-#define LP_ROUTE_MAGIC "LPROUTE1" /* 8 octets, without the NUL */
-#define LP_ROUTE_FORMAT 1u
+#define LP_ROUTE_MAGIC "LPROUTE2" /* 8 octets, without the NUL */
+#define LP_ROUTE_FORMAT 2u
 #define LP_ROUTE_FILE_OCTETS_MAX (4u << 20)
 #define LP_ROUTE_TRAILER_OCTETS 96u
 #define LP_ROUTE_SECTION_ALIGN 64u
@@ -48,6 +49,7 @@ extern "C" {
 #define LP_ROUTE_HOPS_MAX 3u       /* two relays and the target */
 #define LP_ROUTE_CANDIDATES_MAX 4u /* per target and direction */
 #define LP_ROUTE_NAME_LENGTH_MAX 63u
+#define LP_ROUTE_NAME_WORDS 4u
 
 struct lp_route_header {
   uint8_t magic[8];
@@ -69,7 +71,8 @@ struct lp_route_header {
   int64_t solved_ns;
   int64_t published_ns;
   int64_t loaded_ns;
-  uint8_t reserved[120];
+  uint64_t name_seed; /* of lp_route_hash() in this file */
+  uint8_t reserved[112];
 };
 
 struct lp_route_section {
@@ -80,12 +83,13 @@ struct lp_route_section {
 };
 
 enum lp_route_section_kind {
-  LP_ROUTE_STRINGS = 1, /* octets; the first one is a NUL, so offset 0, length 0 is "" */
-  LP_ROUTE_NODES = 2,   /* lp_route_node, ascending by id */
-  LP_ROUTE_TARGETS = 3, /* lp_route_target, an open-addressed hash table; count is a power of 2 */
-  LP_ROUTE_NUMBERS = 4, /* uint32_t by node number: its slot in TARGETS plus 1, 0: none */
+  LP_ROUTE_STRINGS = 1,    /* octets; the first one is a NUL, so offset 0, length 0 is "" */
+  LP_ROUTE_NODES = 2,      /* lp_route_node, ascending by id */
+  LP_ROUTE_TARGETS = 3,    /* lp_route_target, by slot; count is a power of 2 */
+  LP_ROUTE_NUMBERS = 4,    /* uint32_t by node number: its slot in TARGETS plus 1, 0: none */
   LP_ROUTE_CANDIDATES = 5, /* lp_route_candidate; those of one route lie together, best first */
-  LP_ROUTE_DROPPED = 6     /* lp_route_dropped, ascending by node */
+  LP_ROUTE_DROPPED = 6,    /* lp_route_dropped, ascending by node */
+  LP_ROUTE_PILOTS = 7      /* octets, by bucket of names; count is a power of 2 */
 };
 #define LP_ROUTE_SECTION_REQUIRED 0x80000000u
 
@@ -104,20 +108,21 @@ struct lp_route_node {
   struct lp_route_text addresses[LP_ROUTE_PORTS_MAX]; /* textual IP addresses, by port */
 };
 
-/* One slot per node of NODES; an empty slot is all zero (node 0). A name is looked up from slot
-   lp_route_hash(name) & (count - 1) onwards, one slot at a time and around the end, until it is
-   found or an empty slot is met. At most half of the slots are taken. */
+/* One slot per node of NODES; an empty slot is all zero (node 0). A name can be in one slot only:
+   lp_route_slot() of its hash and of the pilot of its bucket (a perfect hash: the writer has chosen
+   each bucket's pilot so that no two names meet; Fox, Chen, Heath, SIGIR 1992). A slot is one cache
+   line with all of the name that most look-ups compare. */
 struct lp_route_target {
-  uint64_t hash;
-  uint32_t name_offset; /* the same as that node's name.offset */
+  uint64_t words[LP_ROUTE_NAME_WORDS]; /* lp_route_name_words() */
+  uint32_t name_offset;                /* the same as that node's name.offset */
   uint16_t name_length;
   uint16_t node;
   uint32_t push_first; /* index of the best candidate in CANDIDATES */
   uint32_t pull_first;
   uint8_t push_count; /* 0..LP_ROUTE_CANDIDATES_MAX; 0: no route in this direction */
   uint8_t pull_count;
-  uint16_t reserved;
-  uint32_t node_index; /* in NODES */
+  uint16_t node_index; /* in NODES */
+  uint8_t reserved[12];
 };
 
 struct lp_route_hop {
@@ -177,13 +182,18 @@ struct lp_marks_word {
 #define LP_MARKS_FILE_OCTETS \
   (sizeof(struct lp_marks_header) + LP_MARKS_WORDS * sizeof(struct lp_marks_word))
 
-/* --- the one hash of the format --- */
+/* --- the hashes of the format --- */
 
-#define LP_ROUTE_HASH_FACTOR 0x9e3779b97f4a7c15ull /* 2^64 / golden ratio, odd */
+/* Odd numbers without a pattern: 2^64 / golden ratio, and the multipliers of SplitMix64. */
+#define LP_ROUTE_FACTOR_0 0x9e3779b97f4a7c15ull
+#define LP_ROUTE_FACTOR_1 0xbf58476d1ce4e5b9ull
+#define LP_ROUTE_FACTOR_2 0x94d049bb133111ebull
+#define LP_ROUTE_FACTOR_3 0xd1342543de82ef95ull
+
+static inline uint64_t lp_route_fold(uint64_t h) { return h ^ (h >> 32); }
 
 static inline uint64_t lp_route_mix(uint64_t h, uint64_t word) {
-  h = (h ^ word) * LP_ROUTE_HASH_FACTOR;
-  return h ^ (h >> 32);
+  return lp_route_fold((h ^ word) * LP_ROUTE_FACTOR_0);
 }
 
 static inline uint64_t lp_route_load64(const void* at) {
@@ -198,25 +208,57 @@ static inline uint32_t lp_route_load32(const void* at) {
   return word;
 }
 
-/* Of a name: the length, then its words of 8 octets, the last one ending with the name (so it
-   overlaps the one before). Shorter names make one word: 4..7 octets the first and the last
-   four, 1..3 octets the first, the middle and the last. Never 0 for a name that is not empty in
-   practice; 0 is allowed. */
-static inline uint64_t lp_route_hash(const char* name, uint64_t length) {
-  uint64_t h = lp_route_mix(0, length);
+/* A name as four words, which are all of it up to 32 octets. From 8 octets on: those at its begin,
+   at min(8, length - 8), at max(length - 16, 0) and at its end, so they overlap. Shorter names make
+   one word, and the others are 0: 4..7 octets the first and the last four, 1..3 octets the first,
+   the middle and the last. No branch between 8 and 63 octets. */
+static inline void lp_route_name_words(const char* name, uint64_t length,
+                                       uint64_t words[LP_ROUTE_NAME_WORDS]) {
   if (length >= 8) {
-    uint64_t at = 0;
-    for (; at + 8 < length; at += 8) h = lp_route_mix(h, lp_route_load64(name + at));
-    return lp_route_mix(h, lp_route_load64(name + length - 8));
+    const uint64_t end = length - 8;
+    words[0] = lp_route_load64(name);
+    words[1] = lp_route_load64(name + (end < 8 ? end : 8));
+    words[2] = lp_route_load64(name + (end < 8 ? 0 : end - 8));
+    words[3] = lp_route_load64(name + end);
+    return;
   }
+  words[0] = words[1] = words[2] = words[3] = 0;
   if (length >= 4) {
     const uint64_t tail = lp_route_load32(name + length - 4);
-    return lp_route_mix(h, lp_route_load32(name) | tail << 32);
+    words[0] = lp_route_load32(name) | tail << 32;
+  } else if (length > 0) {
+    words[0] = (uint64_t)(unsigned char)name[0] | (uint64_t)(unsigned char)name[length / 2] << 8 |
+               (uint64_t)(unsigned char)name[length - 1] << 16;
   }
-  if (length == 0) return h;
-  return lp_route_mix(h, (uint64_t)(unsigned char)name[0] |
-                             (uint64_t)(unsigned char)name[length / 2] << 8 |
-                             (uint64_t)(unsigned char)name[length - 1] << 16);
+}
+
+/* What the four words leave out: the octets from 16 to length - 17 of a name of more than 32. */
+#define LP_ROUTE_NAME_WORDS_OCTETS 32u
+
+/* Of a name and its words. The products do not wait for one another. What the words leave out is
+   mixed in by words of 8 octets from octet 16 on, as many as begin before length - 16. */
+static inline uint64_t lp_route_hash(const char* name, uint64_t length,
+                                     const uint64_t words[LP_ROUTE_NAME_WORDS], uint64_t seed) {
+  uint64_t h = (length + (seed << 8)) * LP_ROUTE_FACTOR_0;
+  h += lp_route_fold(words[0] * LP_ROUTE_FACTOR_0);
+  h += lp_route_fold(words[1] * LP_ROUTE_FACTOR_1);
+  h += lp_route_fold(words[2] * LP_ROUTE_FACTOR_2);
+  h += lp_route_fold(words[3] * LP_ROUTE_FACTOR_3);
+  if (length > LP_ROUTE_NAME_WORDS_OCTETS) {
+    for (uint64_t at = 16; at + 16 < length; at += 8) {
+      h = lp_route_mix(h, lp_route_load64(name + at));
+    }
+  }
+  return lp_route_fold(h * LP_ROUTE_FACTOR_0);
+}
+
+/* Both counts are powers of 2. */
+static inline uint32_t lp_route_bucket(uint64_t hash, uint32_t pilot_count) {
+  return (uint32_t)(hash >> 32) & (pilot_count - 1u);
+}
+static inline uint32_t lp_route_slot(uint64_t hash, uint32_t pilot, uint32_t slot_count) {
+  const uint32_t step = (uint32_t)(hash >> 48) | 1u;
+  return ((uint32_t)hash + pilot * step) & (slot_count - 1u);
 }
 
 #define LP_ROUTE_DIGEST_OFFSET 24u /* of `digest` in the header */
@@ -247,7 +289,7 @@ static inline uint64_t lp_route_digest(const void* body, uint64_t total_octets) 
 LP_ROUTE_STATIC_ASSERT(sizeof(struct lp_route_header) == 256, "layout");
 LP_ROUTE_STATIC_ASSERT(sizeof(struct lp_route_section) == 24, "layout");
 LP_ROUTE_STATIC_ASSERT(sizeof(struct lp_route_node) == 96, "layout");
-LP_ROUTE_STATIC_ASSERT(sizeof(struct lp_route_target) == 32, "layout");
+LP_ROUTE_STATIC_ASSERT(sizeof(struct lp_route_target) == 64, "layout");
 LP_ROUTE_STATIC_ASSERT(sizeof(struct lp_route_candidate) == 32, "layout");
 LP_ROUTE_STATIC_ASSERT(sizeof(struct lp_route_dropped) == 16, "layout");
 LP_ROUTE_STATIC_ASSERT(sizeof(struct lp_marks_header) == 64, "layout");

@@ -1,7 +1,7 @@
 // The one check of a route file's bytes (route_file.h), in plain C: the look-up library, the codec
 // and the checks before a table is signed or stored all ask here. After it has passed, every
 // offset, index and count can be followed without a check, and every path is sound. Pure; reads
-// nothing outside `bytes`; at most quadratic in the node count for a hostile hash table.
+// nothing outside `bytes`; linear in their number.
 #ifndef LINKPILOT_SCHEMAS_ROUTE_FILE_CHECK_H_
 #define LINKPILOT_SCHEMAS_ROUTE_FILE_CHECK_H_
 
@@ -41,12 +41,14 @@ struct lp_route_view {
   const char* strings;
   const struct lp_route_node* nodes;
   const struct lp_route_target* targets;
+  const uint8_t* pilots;
   const uint32_t* numbers;
   const struct lp_route_candidate* candidates;
   const struct lp_route_dropped* dropped;
   uint64_t string_octets;
   uint32_t node_count;
   uint32_t target_count; /* a power of two */
+  uint32_t pilot_count;  /* a power of two */
   uint32_t number_count;
   uint32_t candidate_count;
   uint32_t dropped_count;

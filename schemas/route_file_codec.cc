@@ -47,6 +47,8 @@ struct Records {
   Strings strings;
   std::vector<lp_route_node> nodes;
   std::vector<lp_route_target> targets;
+  std::vector<std::uint8_t> pilots;
+  std::uint64_t name_seed = 0;
   std::vector<std::uint32_t> numbers;
   std::vector<lp_route_candidate> candidates;
   std::vector<lp_route_dropped> dropped;
@@ -76,26 +78,81 @@ Status add_nodes(const RouteTable& table, Records& records) {
   return {};
 }
 
-// The open-addressed table of names, and from numbers to its slots.
-void add_index(Records& records) {
-  const std::size_t slots = std::bit_ceil(std::max<std::size_t>(records.nodes.size() * 2, 2));
-  records.targets.assign(slots, lp_route_target{});
+lp_route_target target_of(const Records& records, std::size_t index) {
+  const lp_route_node& node = records.nodes[index];
+  lp_route_target target{};
+  lp_route_name_words(records.strings.octets().data() + node.name.offset, node.name.length,
+                      target.words);
+  target.name_offset = node.name.offset;
+  target.name_length = static_cast<std::uint16_t>(node.name.length);
+  target.node = node.id;
+  target.node_index = static_cast<std::uint16_t>(index);
+  return target;
+}
+
+constexpr std::uint32_t kPilots = 256;
+constexpr std::uint64_t kSeeds = 16;
+
+// The nodes of one bucket, by index and hash.
+struct Bucket {
+  std::size_t number = 0;
+  std::vector<std::pair<std::size_t, std::uint64_t>> names;
+};
+
+std::vector<Bucket> make_buckets(const Records& records, std::uint64_t seed) {
+  std::vector<Bucket> buckets(records.pilots.size());
+  for (std::size_t i = 0; i < buckets.size(); ++i) buckets[i].number = i;
   for (std::size_t i = 0; i < records.nodes.size(); ++i) {
-    const lp_route_node& node = records.nodes[i];
-    const std::string_view name(records.strings.octets().data() + node.name.offset,
-                                node.name.length);
-    lp_route_target target{};
-    target.hash = lp_route_hash(name.data(), name.size());
-    target.name_offset = node.name.offset;
-    target.name_length = static_cast<std::uint16_t>(node.name.length);
-    target.node = node.id;
-    target.node_index = static_cast<std::uint32_t>(i);
-    std::size_t slot = target.hash & (slots - 1);
-    while (records.targets[slot].node != 0) slot = (slot + 1) & (slots - 1);
-    records.targets[slot] = target;
-    if (records.numbers.size() <= node.id) records.numbers.resize(std::size_t{node.id} + 1);
-    records.numbers[node.id] = static_cast<std::uint32_t>(slot + 1);
+    const lp_route_target target = target_of(records, i);
+    const std::uint64_t hash = lp_route_hash(records.strings.octets().data() + target.name_offset,
+                                             target.name_length, target.words, seed);
+    buckets[lp_route_bucket(hash, static_cast<std::uint32_t>(buckets.size()))].names.emplace_back(
+        i, hash);
   }
+  // The fullest first, while there is most room.
+  std::ranges::stable_sort(buckets, std::ranges::greater{},
+                           [](const Bucket& bucket) { return bucket.names.size(); });
+  return buckets;
+}
+
+// Puts a bucket's names into free slots by the lowest pilot for which none meets another.
+bool place(Records& records, const Bucket& bucket) {
+  const auto slots = static_cast<std::uint32_t>(records.targets.size());
+  for (std::uint32_t pilot = 0; pilot < kPilots; ++pilot) {
+    std::size_t placed = 0;
+    for (; placed < bucket.names.size(); ++placed) {
+      const auto [index, hash] = bucket.names[placed];
+      lp_route_target& target = records.targets[lp_route_slot(hash, pilot, slots)];
+      if (target.node != 0) break;
+      target.node = records.nodes[index].id;
+    }
+    const bool is_done = placed == bucket.names.size();
+    for (std::size_t i = 0; i < placed; ++i) {
+      const auto [index, hash] = bucket.names[i];
+      const std::uint32_t slot = lp_route_slot(hash, pilot, slots);
+      records.targets[slot] = is_done ? target_of(records, index) : lp_route_target{};
+      if (is_done) records.numbers[records.nodes[index].id] = slot + 1;
+    }
+    if (!is_done) continue;
+    records.pilots[bucket.number] = static_cast<std::uint8_t>(pilot);
+    return true;
+  }
+  return false;
+}
+
+// The perfect hash of names, and from numbers to its slots. Half of the slots or more stay free and
+// a bucket holds two names on average, so the first seed nearly always serves.
+Status add_index(Records& records) {
+  const std::size_t names = std::max<std::size_t>(records.nodes.size(), 1);
+  records.numbers.assign(records.nodes.empty() ? 0 : std::size_t{records.nodes.back().id} + 1, 0);
+  for (records.name_seed = 0; records.name_seed < kSeeds; ++records.name_seed) {
+    records.targets.assign(std::bit_ceil(names * 2), lp_route_target{});
+    records.pilots.assign(std::bit_ceil((names + 1) / 2), 0);
+    const std::vector<Bucket> buckets = make_buckets(records, records.name_seed);
+    if (std::ranges::all_of(buckets, [&](const Bucket& bucket) { return place(records, bucket); }))
+      return {};
+  }
+  return fail(ErrorCode::invalid_argument, "two nodes have one name");
 }
 
 Result<lp_route_candidate> to_record(const CandidatePath& path) {
@@ -169,7 +226,7 @@ void add_dropped(const RouteTable& table, Records& records) {
   }
 }
 
-lp_route_header header_of(const RouteTable& table) {
+lp_route_header header_of(const RouteTable& table, std::uint64_t name_seed) {
   lp_route_header header{};
   std::memcpy(header.magic, LP_ROUTE_MAGIC, sizeof header.magic);
   header.format = LP_ROUTE_FORMAT;
@@ -187,6 +244,7 @@ lp_route_header header_of(const RouteTable& table) {
   header.solved_ns = table.stages.solved.ns;
   header.published_ns = table.stages.published.ns;
   header.loaded_ns = table.stages.loaded.ns;
+  header.name_seed = name_seed;
   return header;
 }
 
@@ -203,6 +261,7 @@ Octets lay_out(lp_route_header header, const Records& records) {
   };
   const Part parts[] = {
       part(LP_ROUTE_TARGETS, records.targets),
+      part(LP_ROUTE_PILOTS, records.pilots),
       part(LP_ROUTE_NUMBERS, records.numbers),
       part(LP_ROUTE_CANDIDATES, records.candidates),
       part(LP_ROUTE_NODES, records.nodes),
@@ -310,10 +369,10 @@ Result<Octets> encode_route_file(const RouteTable& table) {
   }
   Records records;
   if (Status status = add_nodes(table, records); !status) return fail(status.error());
-  add_index(records);
+  if (Status status = add_index(records); !status) return fail(status.error());
   if (Status status = add_routes(table, records); !status) return fail(status.error());
   add_dropped(table, records);
-  Octets file = lay_out(header_of(table), records);
+  Octets file = lay_out(header_of(table, records.name_seed), records);
   lp_route_view view;
   const lp_route_verdict verdict = lp_route_file_check(file.data(), file.size(), &view);
   if (verdict.fault != LP_ROUTE_FAULT_NONE) {

@@ -86,7 +86,10 @@ void read_collector(ConfigReader& reader, AgentConfig& config) {
     const bool ok = address.starts_with(kScheme) && Endpoint::parse(address.substr(kScheme.size()));
     if (!ok) collector.reject("connect", "\"" + address + "\" is not tcp://IP:PORT");
   }
-  config.collector_key_file = collector.text("public_key_file", "/etc/linkpilot/collector.pub");
+  config.collector_key_files = {collector.text("public_key_file", "/etc/linkpilot/collector.pub")};
+  for (std::string& file : collector.texts("next_public_key_files", kNextKeysMax)) {
+    config.collector_key_files.push_back(std::move(file));
+  }
   config.key_file = collector.text("key_file", "/etc/linkpilot/agent.key");
   config.bind_address = collector.text("bind_address", "");
   if (!config.bind_address.empty() && !IpAddress::parse(config.bind_address)) {
@@ -100,6 +103,18 @@ void read_routes(ConfigReader& reader, AgentConfig& config) {
   config.marks_file = routes.text("marks_file", config.state_directory + "/marks.bin");
   config.signer_files = routes.texts("signer_public_key_files", kSignersMax);
   if (config.signer_files.empty()) config.signer_files = {"/etc/linkpilot/routes.pub"};
+}
+
+void read_spool(ConfigReader& reader, AgentConfig& config) {
+  ConfigReader spool = reader.table("spool");
+  config.spool.size_max =
+      spool.bytes("size_max", Bytes{std::uint64_t{64} << 20},
+                  {Bytes{std::uint64_t{1} << 20}, Bytes{std::uint64_t{1} << 40}});
+  config.spool.keep_acked =
+      spool.duration("keep_acked", std::chrono::minutes(10), {seconds(0), std::chrono::hours(24)});
+  config.spool.drain_rate = spool.bits_per_second("drain_rate", BitsPerSecond{16'000'000});
+  if (config.spool.drain_rate.value < 64'000)
+    spool.reject("drain_rate", "must be 64kbit/s or more");
 }
 
 void read_probing(ConfigReader& reader, AgentConfig& config) {
@@ -127,6 +142,7 @@ Result<AgentConfig> parse_agent_config(ConfigReader reader) {
   read_ports(reader, config);
   read_collector(reader, config);
   read_routes(reader, config);
+  read_spool(reader, config);
   read_probing(reader, config);
   ConfigReader log = reader.table("log");
   config.log_level = word(log, "level", "info", kLogLevels);
@@ -151,12 +167,11 @@ std::vector<std::string> keys_needing_restart(const AgentConfig& current, const 
   check(current.self.region == next.self.region && current.self.role == next.self.role &&
             current.self.media_base == next.self.media_base,
         "node.region, node.role, node.media_base");
-  check(current.key_file == next.key_file && current.collector_key_file == next.collector_key_file,
-        "collector.key_file, collector.public_key_file");
   check(current.bind_address == next.bind_address, "collector.bind_address");
   check(current.route_file == next.route_file && current.marks_file == next.marks_file &&
             current.signer_files == next.signer_files,
         "routes");
+  check(current.spool == next.spool, "spool");
   Ceilings applied = current.ceilings;
   applied.flows_max = next.ceilings.flows_max;
   applied.interval_min = next.ceilings.interval_min;

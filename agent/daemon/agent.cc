@@ -15,14 +15,48 @@ PlanCeilings plan_ceilings(const Ceilings& ceilings) {
   return {ceilings.flows_max, ceilings.interval_min, ceilings.probes_per_second_max};
 }
 
+constexpr std::size_t kFileJobsMax = 128;
+
+SpoolOptions spool_options(const SpoolSettings& settings) {
+  SpoolOptions options;
+  options.size_max = settings.size_max.value;
+  options.keep_acked = settings.keep_acked;
+  return options;
+}
+
+UplinkOptions uplink_options(const SpoolSettings& settings) {
+  UplinkOptions options;
+  options.report_octets_per_second = static_cast<double>(settings.drain_rate.value) / 8;
+  return options;
+}
+
+Result<std::vector<std::string>> load_collector_keys(const AgentConfig& config) {
+  std::vector<std::string> keys;
+  for (const std::string& file : config.collector_key_files) {
+    auto key = load_curve_public_key(file);
+    if (!key) return fail(key.error().in("collector.public_key_file, next_public_key_files"));
+    keys.push_back(std::move(*key));
+  }
+  return keys;
+}
+
+// A disk that refuses now does not keep the agent from starting: its reports get a new epoch.
+ReportNumbers open_numbers(const std::string& path) {
+  ReportNumbers numbers(load_numbers(path), random_u64);
+  const auto wanted = numbers.wanted();
+  if (wanted && save_numbers(path, *wanted)) numbers.on_saved(*wanted);
+  return numbers;
+}
+
 }  // namespace
 
 // What create() reads before the agent exists.
 struct Agent::Parts {
   CurveKeyPair keys;
-  std::string collector_key;
+  std::vector<std::string> collector_keys;
   std::vector<SigningPublicKey> signers;
-  SequenceFile sequences;
+  ReportNumbers numbers;
+  std::unique_ptr<SpoolFiles> spool_files;
   std::unique_ptr<route_client::MarksFile> marks;
 };
 
@@ -30,8 +64,8 @@ Result<std::unique_ptr<Agent>> Agent::create(asio::io_context& loop, AgentConfig
                                              Clock& clock) {
   auto keys = load_curve_key_pair(config.key_file);
   if (!keys) return fail(keys.error().in("collector.key_file"));
-  auto collector_key = load_curve_public_key(config.collector_key_file);
-  if (!collector_key) return fail(collector_key.error().in("collector.public_key_file"));
+  auto collector_keys = load_collector_keys(config);
+  if (!collector_keys) return fail(collector_keys.error());
   std::vector<SigningPublicKey> signers;
   for (const std::string& file : config.signer_files) {
     auto signer = load_signing_public_key(file);
@@ -41,12 +75,13 @@ Result<std::unique_ptr<Agent>> Agent::create(asio::io_context& loop, AgentConfig
   if (Status made = make_directories(config.state_directory); !made) {
     return fail(made.error().in("node.state_directory"));
   }
-  auto sequences = SequenceFile::open(config.state_directory + "/sequence");
-  if (!sequences) return fail(sequences.error());
+  ReportNumbers numbers = open_numbers(config.state_directory + "/sequence");
+  auto spool_files = open_spool_files(config.state_directory + "/spool");
+  if (!spool_files) return fail(spool_files.error());
   auto marks = route_client::MarksFile::open(config.marks_file, NodeId{}, clock.now().wall);
   if (!marks) return fail(marks.error().in("routes.marks_file"));
-  Parts parts{std::move(*keys), std::move(*collector_key), std::move(signers),
-              std::move(*sequences), std::move(*marks)};
+  Parts parts{std::move(*keys),   std::move(*collector_keys), std::move(signers),
+              std::move(numbers), std::move(*spool_files),    std::move(*marks)};
   return std::unique_ptr<Agent>(new Agent(loop, std::move(config), clock, std::move(parts)));
 }
 
@@ -55,20 +90,26 @@ Agent::Agent(asio::io_context& loop, AgentConfig config, Clock& clock, Parts par
       config_(std::move(config)),
       clock_(clock),
       timer_(loop),
+      pace_(tick_for({}, config_.ceilings.tick)),
       run_id_(random_u64()),
       detector_(DetectorOptions{}),
       plan_(plan_ceilings(config_.ceilings)),
       marks_(std::move(parts.marks)),
       tables_({config_.route_file, std::move(parts.signers), NodeId{}}),
-      sequences_(std::move(parts.sequences)),
-      spool_(ReportSpool::Options{}, sequences_.epoch()),
-      uplink_(UplinkOptions{}),
+      numbers_(std::move(parts.numbers)),
+      spool_log_(
+          std::make_shared<SpoolLog>(spool_options(config_.spool), std::move(parts.spool_files))),
+      spool_(ReportSpool::Options{}),
+      uplink_(uplink_options(config_.spool), random_u64()),
       link_(
           loop,
-          {config_.collectors, std::move(parts.collector_key), std::move(parts.keys),
+          {config_.collectors,
+           std::move(parts.collector_keys),
+           {std::move(parts.keys)},
            config_.bind_address},
           [this](std::span<const std::uint8_t> bytes) { on_bytes(bytes); },
-          [this](MessageClient::State state) { on_transport(state); }) {}
+          [this](MessageClient::State state) { on_transport(state); }),
+      files_(loop, kFileJobsMax) {}
 
 Agent::~Agent() = default;
 
@@ -76,6 +117,7 @@ void Agent::start() {
   const Now now = clock_.now();
   log_event(LogLevel::info, "agent_started",
             {{"name", config_.self.name}, {"collector", config_.collectors.front()}});
+  recover_spool();
   load_plan(now);
   if (Status loaded = tables_.load(now.wall); !loaded) {
     note("table_not_loaded", loaded.error().message, now, LogLevel::warn);
@@ -95,6 +137,10 @@ void Agent::schedule() {
   });
 }
 
+Duration Agent::tick_length(Now now) const {
+  return now.mono < brisk_until_ ? config_.ceilings.tick : pace_;
+}
+
 void Agent::tick() {
   const Now now = clock_.now();
   const Duration late = std::max(now.mono - next_tick_, Duration::zero());
@@ -105,11 +151,12 @@ void Agent::tick() {
     carry_out(detected_, now);
   }
   converse(now);
+  feed_files();
   if (now.mono >= next_second_) {
     every_second(now);
     next_second_ = std::max(next_second_ + std::chrono::seconds(1), now.mono);
   }
-  next_tick_ = next_tick_ + config_.ceilings.tick;
+  next_tick_ = next_tick_ + tick_length(now);
   // Behind: skip the ticks that were missed, do not run after them.
   next_tick_ = std::max(next_tick_, clock_.now().mono);
   schedule();
@@ -119,6 +166,7 @@ void Agent::every_second(Now now) {
   marks_->touch(now.wall);
   check_plan_age(now);
   report(now);
+  keep(now);
   for (ProbeResult& result : probe_requests_.take(now)) queue(std::move(result));
   notify_service_manager("WATCHDOG=1");
 }
@@ -139,17 +187,36 @@ void Agent::reload(const std::string& path) {
     config_.ceilings.interval_min = next->ceilings.interval_min;
     plan_.set_ceilings(plan_ceilings(config_.ceilings));
     apply_probe_set(now);
-    if (config_.collectors != next->collectors) {
-      config_.collectors = next->collectors;
-      link_.set_addresses(config_.collectors);
-      if (Status connected = link_.connect_next(); !connected) {
-        log_event(LogLevel::error, "connect_failed", {{"reason", connected.error().message}});
-      }
-      uplink_.on_new_transport(now);
-    }
+    reload_link(*next, now);
     log_event(LogLevel::info, "reloaded", {{"file", path}});
   }
   notify_service_manager("READY=1");
+}
+
+// New keys are read from their files even when the configuration still names the same ones.
+void Agent::reload_link(const AgentConfig& next, Now now) {
+  const auto keys = load_curve_key_pair(next.key_file);
+  const auto collector_keys = load_collector_keys(next);
+  if (!keys || !collector_keys) {
+    const Error& error = keys ? collector_keys.error() : keys.error();
+    log_event(LogLevel::error, "keys_not_reloaded", {{"reason", error.message}});
+    return;
+  }
+  config_.key_file = next.key_file;
+  config_.collector_key_files = next.collector_key_files;
+  const bool new_key = keys->public_key != link_.newest_keys().public_key;
+  auto known = link_.collector_keys();
+  auto wanted = *collector_keys;
+  std::sort(known.begin(), known.end());
+  std::sort(wanted.begin(), wanted.end());
+  if (!new_key && known == wanted && config_.collectors == next.collectors) return;
+  config_.collectors = next.collectors;
+  link_.configure(config_.collectors, *collector_keys);
+  if (new_key) {
+    link_.add_keys(*keys);
+    note("key_changed", "public_key=" + keys->public_key, now);
+  }
+  connect(now);
 }
 
 void Agent::note(std::string name, std::string detail, Now now, LogLevel level) {

@@ -10,6 +10,7 @@ namespace linkpilot::agent {
 namespace {
 
 constexpr std::size_t kOutboxMax = 64;
+constexpr std::size_t kTablesWaitingMax = 8;
 constexpr std::string_view kSoftware = "linkpilot-agent " LINKPILOT_VERSION;
 
 std::string text_of(TableVersion version) {
@@ -39,7 +40,11 @@ void Agent::on_message(const CollectorMessage& message, Now now) {
         } else if constexpr (std::is_same_v<M, Plan>) {
           on_plan(m, now);
         } else if constexpr (std::is_same_v<M, SignedTable>) {
-          on_table(m, now);
+          // The oldest of those that wait is superseded by what comes after it anyway.
+          if (tables_waiting_.size() >= kTablesWaitingMax)
+            tables_waiting_.erase(++tables_waiting_.begin());
+          tables_waiting_.push_back(m);
+          load_next_table(now);
         } else if constexpr (std::is_same_v<M, ProbeRequest>) {
           on_probe_request(m, now);
         } else if constexpr (std::is_same_v<M, Refused>) {
@@ -63,18 +68,36 @@ void Agent::on_welcome(const Welcome& welcome, Now now) {
     note("welcome_without_number", "", now, LogLevel::warn);
     return;
   }
+  link_.settle();
+  status_due_ = true;
   if (Status became = become(welcome.id, now); !became) give_up(std::move(became));
 }
 
-void Agent::on_table(const SignedTable& table, Now now) {
-  TableAck ack = tables_.accept(table, now.wall);
+// One table at a time: the next is judged against what this one leaves in use.
+void Agent::load_next_table(Now now) {
+  if (loading_table_ || tables_waiting_.empty()) return;
+  const auto judged = std::make_shared<route_client::TableStore::Judged>(
+      tables_.judge(tables_waiting_.front(), now.wall));
+  loading_table_ = files_.run([this, judged, path = tables_.options().path] {
+    Status written = route_client::TableStore::write(path, *judged);
+    return [this, judged, written = std::move(written)] {
+      const Now later = clock_.now();
+      loading_table_ = false;
+      tables_waiting_.pop_front();
+      on_table_loaded(tables_.adopt(std::move(*judged), written, later.wall), later);
+      load_next_table(later);
+    };
+  });
+}
+
+void Agent::on_table_loaded(const TableAck& ack, Now now) {
   if (ack.accepted) {
     log_event(LogLevel::debug, "table_loaded", {{"version", text_of(ack.in_use)}});
   } else {
     note("table_refused", "version=" + text_of(ack.version) + " reason=" + ack.reason, now,
          LogLevel::warn);
   }
-  queue(std::move(ack));
+  queue(ack);
 }
 
 void Agent::on_transport(MessageClient::State state) {
@@ -102,28 +125,34 @@ void Agent::on_transport(MessageClient::State state) {
   }
 }
 
+void Agent::connect(Now now) {
+  if (Status connected = link_.connect_next(); !connected) {
+    log_event(LogLevel::error, "connect_failed", {{"reason", connected.error().message}});
+  }
+  uplink_.on_new_transport(link_.choices(), now);
+}
+
 // Alarms ahead of everything else.
 void Agent::converse(Now now) {
   if (link_.address().empty() || uplink_.wants_new_transport(now)) {
-    if (!link_.address().empty() && uplink_.state() != UplinkState::refused) {
+    if (!link_.address().empty() && uplink_.silent(now)) {
       log_event(LogLevel::warn, "collector_silent", {{"address", link_.address()}});
     }
-    if (Status connected = link_.connect_next(); !connected) {
-      log_event(LogLevel::error, "connect_failed", {{"reason", connected.error().message}});
-    }
-    uplink_.on_new_transport(now);
+    connect(now);
   }
   const SendMessage send = [this](const AgentMessage& message) { return link_.send(message); };
   uplink_.send_alarms(now, send);
   if (uplink_.hello_due()) {
     const Greeting greeting{config_.self, run_id_, std::string(kSoftware), tables_.version(),
                             plan_.version()};
-    uplink_.send_hello(greeting, spool_.epoch(), send);
+    uplink_.send_hello(greeting, numbers_.epoch(), send);
   }
   uplink_.send_ping(now, send);
   if (!uplink_.online()) return;
   while (!outbox_.empty() && link_.send(outbox_.front())) outbox_.pop_front();
-  uplink_.send_reports(spool_, [this](std::span<const std::uint8_t> b) { return link_.send(b); });
+  send_status(now);
+  uplink_.send_reports(spool_, now, send,
+                       [this](std::span<const std::uint8_t> b) { return link_.send(b); });
 }
 
 void Agent::queue(AgentMessage message) {

@@ -99,6 +99,7 @@ void Agent::on_plan(const Plan& plan, Now now) {
   }
   plan_age_ = PlanAge::fresh;
   const ProbeSet set = plan_.probe_set(now, tables_.in_use());
+  pace_ = tick_for(set.links, config_.ceilings.tick);
   const prober::ApplyOutcome applied = engine_->apply(set.links, now);
   detector_.plan(set.links, now, detected_);
   carry_out(detected_, now);
@@ -111,16 +112,30 @@ void Agent::on_plan(const Plan& plan, Now now) {
       LogLevel::debug, "plan_applied",
       {{"version", std::to_string(plan.version)}, {"sessions", std::to_string(ack.sessions)}});
   queue(std::move(ack));
-  // After the answer: a slow disk must not delay it. Secrets are inside, so 0600.
-  const Status saved =
-      replace_file(plan_path(config_), schemas::encode(CollectorMessage(plan)), 0600);
-  if (!saved) note("plan_not_saved", saved.error().message, now, LogLevel::warn);
+  save_plan(plan, now);
+}
+
+// Secrets are inside, so 0600.
+void Agent::save_plan(const Plan& plan, Now now) {
+  const bool taken = files_.run(
+      [this, bytes = schemas::encode(CollectorMessage(plan)), path = plan_path(config_)] {
+        Status saved = replace_file(path, bytes, 0600);
+        FileThread::Completion completion;
+        if (!saved) {
+          completion = [this, reason = saved.error().message] {
+            note("plan_not_saved", reason, clock_.now(), LogLevel::warn);
+          };
+        }
+        return completion;
+      });
+  if (!taken) note("plan_not_saved", "the file thread is behind", now, LogLevel::warn);
 }
 
 void Agent::apply_probe_set(Now now) {
   if (!engine_ || plan_.plan() == nullptr) return;
   plan_age_ = plan_.age(now, tables_.in_use());
   const ProbeSet set = plan_.probe_set(now, tables_.in_use());
+  pace_ = tick_for(set.links, config_.ceilings.tick);
   engine_->apply(set.links, now);
   detector_.plan(set.links, now, detected_);
   carry_out(detected_, now);
@@ -150,6 +165,7 @@ void Agent::on_probe_request(const ProbeRequest& request, Now now) {
     return;
   }
   engine_->burst(request.link, request.count, request.interval, now);
+  brisk_until_ = now.mono + std::max<Duration>(kBriskTime, request.interval * request.count);
 }
 
 // Marks first: they are what saves a stream.
@@ -166,6 +182,7 @@ void Agent::carry_out(DetectorOutput& output, Now now) {
     for (const HearingChange& change : output.hearing) {
       engine_->set_hearing(change.incoming, change.hearing, change.silence);
     }
+    if (!output.bursts.empty()) brisk_until_ = now.mono + kBriskTime;
     const DetectorOptions defaults;
     for (const LinkId& link : output.bursts) {
       engine_->burst(link, defaults.burst_count, defaults.burst_interval, now);
@@ -190,15 +207,11 @@ void Agent::report(Now now) {
     }
     builder_.add(std::move(samples));
   }
-  const auto sequence = sequences_.take();
-  if (!sequence) {
-    log_event(LogLevel::error, "report_not_numbered", {{"reason", sequence.error().message}});
-    return;
-  }
   Report report = builder_.take(load_.read(now.mono), now.wall);
-  report.id = {sequences_.epoch(), *sequence};
-  report.spool_dropped = spool_.dropped();
-  spool_.push(*sequence, schemas::encode(AgentMessage(std::move(report))));
+  report.id = numbers_.take();
+  report.spool_dropped = spool_figures_.dropped + spool_.dropped();
+  const ReportId id = report.id;
+  spool_.push(id, schemas::encode(AgentMessage(std::move(report))));
 }
 
 }  // namespace linkpilot::agent

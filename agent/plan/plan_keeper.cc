@@ -76,8 +76,9 @@ ProbeSet PlanKeeper::probe_set(Now now, const RouteTable* table) const {
   if (state != PlanAge::fresh) {
     const auto used = state == PlanAge::stale ? first_hops(*table) : std::unordered_set<LinkId>{};
     for (PlannedLink& link : set.links) {
-      link.interval = used.contains(link.link) ? std::min(link.interval, kFastProbeInterval)
-                                               : std::max(link.interval, kIdleProbeInterval);
+      const bool in_use = state == PlanAge::stale && (link.in_use || used.contains(link.link));
+      link.interval = in_use ? std::min(link.interval, kFastProbeInterval)
+                             : std::max(link.interval, kIdleProbeInterval);
     }
   }
   cap(set);

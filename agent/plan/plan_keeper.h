@@ -1,8 +1,9 @@
 // PlanKeeper: the plan in force and what of it is probed now. A plan is taken whole or refused
 // whole; what exceeds this node's ceilings is slowed and counted, never obeyed. Without a collector
-// a plan grows stale and shrinks: first hops of the last table stay fast until that table's hard
-// expiry, all other links idle along, so that reflecting never stops. A core: the shell keeps the
-// bytes on disk.
+// a plan grows stale and shrinks: first hops of the last table, and links the plan says are first
+// hops of the peer's (both ends must send for silence to be seen in time), stay fast until that
+// table's hard expiry; all other links idle along, so that reflecting never stops. A core: the
+// shell keeps the bytes on disk.
 #pragma once
 
 #include <cstdint>
@@ -47,6 +48,8 @@ class PlanKeeper {
 
   [[nodiscard]] const Plan* plan() const { return plan_ ? &*plan_ : nullptr; }
   [[nodiscard]] std::uint64_t version() const { return plan_ ? plan_->version : 0; }
+  // Since the collector was last heard; since start, before.
+  [[nodiscard]] Duration since_contact(Now now) const { return now.mono - last_contact_; }
   [[nodiscard]] PlanAge age(Now now, const RouteTable* table) const;
   // What is to be probed now.
   [[nodiscard]] ProbeSet probe_set(Now now, const RouteTable* table) const;

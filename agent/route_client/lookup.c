@@ -23,32 +23,29 @@ static int64_t now_or(int64_t now_ns) {
   return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-static int is_same_name(const char* a, const char* b, size_t length) {
-  if (length < 8) {
-    size_t i = 0;
-    while (i < length && a[i] == b[i]) ++i;
-    return i == length;
-  }
-  for (size_t at = 0; at + 8 < length; at += 8) {
-    if (lp_route_load64(a + at) != lp_route_load64(b + at)) return 0;
-  }
-  return lp_route_load64(a + length - 8) == lp_route_load64(b + length - 8);
+/* What the words of a long name leave out. */
+static int is_same_middle(const char* a, const char* b, size_t length) {
+  return memcmp(a + 16, b + 16, length - LP_ROUTE_NAME_WORDS_OCTETS) == 0;
 }
 
-static const target_slot* find_name(const struct lp_route_view* view, const char* name,
-                                    size_t length) {
+static inline const target_slot* find_name(const struct lp_route_view* view, const char* name,
+                                           size_t length) {
   if (length == 0 || length > LP_ROUTE_NAME_LENGTH_MAX) return NULL;
-  const uint64_t hash = lp_route_hash(name, length);
-  const uint32_t mask = view->target_count - 1;
-  /* Ends: at least half of the slots are empty. */
-  for (uint32_t at = (uint32_t)hash & mask;; at = (at + 1) & mask) {
-    const target_slot* slot = &view->targets[at];
-    if (slot->hash == hash && slot->name_length == length &&
-        is_same_name(view->strings + slot->name_offset, name, length)) {
-      return slot;
-    }
-    if (slot->node == 0) return NULL;
+  uint64_t words[LP_ROUTE_NAME_WORDS];
+  lp_route_name_words(name, length, words);
+  const uint64_t hash = lp_route_hash(name, length, words, view->header->name_seed);
+  const uint32_t pilot = view->pilots[lp_route_bucket(hash, view->pilot_count)];
+  const target_slot* slot = &view->targets[lp_route_slot(hash, pilot, view->target_count)];
+  /* One comparison for all: which word differs would be a branch nobody can predict. */
+  const uint64_t differ = (slot->words[0] ^ words[0]) | (slot->words[1] ^ words[1]) |
+                          (slot->words[2] ^ words[2]) | (slot->words[3] ^ words[3]) |
+                          (slot->name_length ^ length);
+  if (differ != 0) return NULL;
+  if (length > LP_ROUTE_NAME_WORDS_OCTETS &&
+      !is_same_middle(view->strings + slot->name_offset, name, length)) {
+    return NULL;
   }
+  return slot;
 }
 
 static const target_slot* find_number(const struct lp_route_view* view, uint16_t id) {

@@ -79,8 +79,14 @@ void TableStore::set_self(NodeId self) {
 }
 
 TableAck TableStore::accept(const SignedTable& signed_table, UnixNanos now) {
-  TableAck ack;
-  ack.version = signed_table.version;
+  Judged judged = judge(signed_table, now);
+  const Status written = write(options_.path, judged);
+  return adopt(std::move(judged), written, now);
+}
+
+TableStore::Judged TableStore::judge(const SignedTable& signed_table, UnixNanos now) const {
+  Judged judged;
+  judged.ack.version = signed_table.version;
   // The collector sends the table again after a reconnection; that is no mistake of anybody's.
   const bool is_in_use =
       table_ && table_->node == signed_table.node && table_->version == signed_table.version;
@@ -93,16 +99,30 @@ TableAck TableStore::accept(const SignedTable& signed_table, UnixNanos now) {
     verdict.detail = "not newer: the version in use, with other contents";
   }
   if (verdict.refusal) {
-    ack.reason = verdict.detail;
-  } else if (is_in_use) {
-    ack.accepted = true;
-  } else if (Status status = replace_file(options_.path, to_file(signed_table), kFileMode);
-             !status) {
-    ack.reason = status.error().in("store the table").message;
+    judged.ack.reason = verdict.detail;
   } else {
-    table_ = std::move(verdict.table);
+    judged.ack.accepted = true;
+    if (!is_in_use) {
+      judged.table = std::move(verdict.table);
+      judged.file = to_file(signed_table);
+    }
+  }
+  return judged;
+}
+
+Status TableStore::write(const std::string& path, const Judged& judged) {
+  if (judged.file.empty()) return {};
+  return replace_file(path, judged.file, kFileMode);
+}
+
+TableAck TableStore::adopt(Judged judged, const Status& written, UnixNanos now) {
+  TableAck ack = std::move(judged.ack);
+  if (judged.table && written) {
+    table_ = std::move(judged.table);
     loaded_ = now;
-    ack.accepted = true;
+  } else if (judged.table) {
+    ack.accepted = false;
+    ack.reason = written.error().in("store the table").message;
   }
   ack.in_use = version();
   ack.loaded = loaded_;

@@ -40,9 +40,22 @@ class TableStore {
   // makes a refusal whose reason is the error. A table that is already in use is accepted again.
   [[nodiscard]] TableAck accept(const SignedTable& signed_table, UnixNanos now);
 
+  // accept() in three steps, for who must not wait for a disk: judge, write `file` to the path
+  // (whole or not at all; nothing to write when it is empty), and say how that went. No other table
+  // may be judged in between.
+  struct Judged {
+    TableAck ack;
+    std::optional<RouteTable> table;  // to be adopted once the file is written
+    std::vector<std::uint8_t> file;
+  };
+  [[nodiscard]] Judged judge(const SignedTable& signed_table, UnixNanos now) const;
+  [[nodiscard]] static Status write(const std::string& path, const Judged& judged);
+  [[nodiscard]] TableAck adopt(Judged judged, const Status& written, UnixNanos now);
+
   // Null: none.
   [[nodiscard]] const RouteTable* in_use() const { return table_ ? &*table_ : nullptr; }
   [[nodiscard]] TableVersion version() const;
+  [[nodiscard]] UnixNanos loaded() const { return loaded_; }
   [[nodiscard]] const Options& options() const { return options_; }
 
  private:

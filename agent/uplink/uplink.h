@@ -1,8 +1,13 @@
 // Uplink: the agent's side of the conversation with the collector, as a state machine. Hello on
 // every connection, Welcome back; a ping each second; nothing heard for 5 s means the next address.
-// Alarms go ahead of reports and are repeated until they are superseded or stale; reports follow
-// the window of the spool. A refusal (another agent holds our key, say) is a long pause, not a
-// storm.
+// Attempts that fail are spaced by a growing, random delay, so that a fleet which lost its
+// collector does not come back as one. A refusal (another agent holds our key, say) is a long
+// pause, not a storm.
+//
+// Alarms go ahead of reports and are repeated until they are superseded or stale. Reports go at a
+// bounded pace within a window that starts with one and doubles with each acknowledgement; without
+// one for `ack_timeout` they are sent again. So after an outage no alarm waits behind more than a
+// window, and a collector that has no room is asked less, not more.
 //
 // A core: no socket, no clock. The shell (collector_link.h) feeds it what the transport says and
 // takes what is to be sent. One thread.
@@ -18,6 +23,7 @@
 
 #include "agent/spool/report_spool.h"
 #include "base/message.h"
+#include "base/rng.h"
 #include "base/time.h"
 
 namespace linkpilot::agent {
@@ -31,9 +37,18 @@ struct UplinkOptions {
   Duration refused_pause = std::chrono::seconds(30);
   Duration alarm_repeat = std::chrono::milliseconds(200);
   std::uint32_t alarm_repeats = 5;
-  // Reports sent in one turn; a drain after an outage must not delay an alarm behind a megabyte.
-  std::uint32_t reports_per_turn = 4;
   std::size_t alarms_max = 2 * kPlanLinksMax;
+  // Reports, after an outage: octets per second, and how many of them at once.
+  double report_octets_per_second = 2e6;
+  double report_octets_burst = 64 * 1024;
+  std::size_t window_reports_max = 16;
+  Duration ack_timeout = std::chrono::seconds(5);
+  Duration ack_timeout_max = std::chrono::seconds(40);
+  // Delays before another attempt to connect: at random up to `spread` after a connection that
+  // stood, half to all of `retry`, doubled each round, after one that did not.
+  Duration spread = std::chrono::milliseconds(500);
+  Duration retry = std::chrono::milliseconds(500);
+  Duration retry_max = std::chrono::seconds(4);
 };
 
 // What the collector is told in a Hello, as it is at that moment.
@@ -51,13 +66,16 @@ using SendBytes = std::function<bool(std::span<const std::uint8_t>)>;
 
 class Uplink {
  public:
-  explicit Uplink(const UplinkOptions& options) : options_(options) {}
+  // The seed makes the delays of two agents differ.
+  Uplink(const UplinkOptions& options, std::uint64_t seed) : options_(options), rng_(seed) {}
 
-  // A new transport was made, for this or the next address.
-  void on_new_transport(Now now);
+  // A new transport was made, for this or the next of `choices` addresses and keys.
+  void on_new_transport(std::size_t choices, Now now);
   void on_connected(Now now);
+  // The connection ended, or the attempt failed.
   void on_disconnected(Now now);
-  // Deals with Welcome, ReportAck, Pong and Refused; the caller deals with the others too.
+  // Deals with Welcome, ReportAck, ResendFrom, Pong and Refused; the caller deals with the others
+  // too.
   void on_message(const CollectorMessage& message, ReportSpool& spool, Now now);
 
   // The newest word on a link replaces the one before.
@@ -68,17 +86,30 @@ class Uplink {
   [[nodiscard]] bool hello_due() const { return hello_due_; }
   void send_hello(const Greeting& greeting, std::uint64_t epoch, const SendMessage& send);
   void send_ping(Now now, const SendMessage& send);
-  void send_reports(ReportSpool& spool, const SendBytes& send);
+  void send_reports(ReportSpool& spool, Now now, const SendMessage& send,
+                    const SendBytes& send_bytes);
 
-  // The transport should be thrown away and made anew, with the next address of the list.
+  // The transport should be thrown away and made anew, with the next address of the list; after a
+  // connection that stood, with the first.
   [[nodiscard]] bool wants_new_transport(Now now) const;
 
+  // Nothing was heard for so long that the transport is taken for dead.
+  [[nodiscard]] bool silent(Now now) const {
+    return state_ != UplinkState::refused && !retry_at_ &&
+           now.mono - last_heard_ > options_.silence_max;
+  }
   [[nodiscard]] UplinkState state() const { return state_; }
   [[nodiscard]] bool online() const { return state_ == UplinkState::online; }
   [[nodiscard]] const std::string& refusal() const { return refusal_; }
   [[nodiscard]] MonoTime last_heard() const { return last_heard_; }
+  // Times that reports were sent again because nobody acknowledged them.
+  [[nodiscard]] std::uint64_t ack_timeouts() const { return ack_timeouts_; }
 
  private:
+  void on_welcome(const Welcome& welcome, ReportSpool& spool, Now now);
+  [[nodiscard]] Duration retry_delay(bool stood);
+  [[nodiscard]] bool announce_gap(ReportId id, const SendMessage& send);
+  void pace(ReportSpool& spool, Now now);
   struct PendingAlarm {
     Alarm alarm;
     std::uint32_t repeats_left = 0;
@@ -91,6 +122,19 @@ class Uplink {
   MonoTime last_heard_;
   MonoTime refused_until_;
   MonoTime next_ping_;
+  Rng rng_;
+  std::size_t choices_ = 1;
+  std::uint32_t failures_ = 0;  // attempts in a row
+  std::optional<MonoTime> retry_at_;
+  std::uint64_t hello_epoch_ = 0;
+  std::map<std::uint64_t, std::uint64_t> told_;  // epoch -> last sequence sent, known or given up
+  double credit_ = 0;                            // octets
+  MonoTime credit_at_;
+  std::size_t window_ = 1;
+  std::uint64_t acknowledgements_ = 0;
+  MonoTime progress_at_;
+  Duration ack_wait_{};
+  std::uint64_t ack_timeouts_ = 0;
   std::uint64_t pings_ = 0;
   std::string refusal_;
   std::map<LinkId, PendingAlarm>

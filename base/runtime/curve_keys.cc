@@ -113,6 +113,32 @@ Result<std::string> load_curve_public_key(const std::string& path_or_key) {
   return key;
 }
 
+Result<std::vector<std::string>> load_curve_public_keys(const std::string& path,
+                                                        std::size_t keys_max) {
+  const Result<std::vector<std::uint8_t>> bytes = read_file(path, kKeyFileBytesMax);
+  if (!bytes) return fail(bytes.error());
+  std::vector<std::string> keys;
+  std::string_view rest(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string line = trimmed(std::string(rest.substr(0, end)));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.empty() || line.starts_with("# ")) continue;
+    if (!is_valid_curve_key(line)) {
+      return fail(ErrorCode::corrupt,
+                  path + " does not hold CURVE keys (40 characters of Z85 a line)");
+    }
+    if (std::find(keys.begin(), keys.end(), line) != keys.end()) continue;
+    if (keys.size() == keys_max) {
+      return fail(ErrorCode::limit_exceeded,
+                  path + " holds more than " + std::to_string(keys_max) + " keys");
+    }
+    keys.push_back(line);
+  }
+  if (keys.empty()) return fail(ErrorCode::corrupt, path + " holds no key");
+  return keys;
+}
+
 SigningKey make_signing_key() {
   ready_sodium();
   SigningKey key;

@@ -26,6 +26,10 @@ struct CurveKeyPair {
 [[nodiscard]] Result<CurveKeyPair> load_curve_key_pair(const std::string& path);
 // A public key from a *.pub file, or the key itself.
 [[nodiscard]] Result<std::string> load_curve_public_key(const std::string& path_or_key);
+// One to `keys_max` different public keys, a line each; empty lines and those that begin with # are
+// left out (no Z85 key of a file begins with "# ").
+[[nodiscard]] Result<std::vector<std::string>> load_curve_public_keys(const std::string& path,
+                                                                      std::size_t keys_max);
 
 using SigningPublicKey = std::array<std::uint8_t, 32>;
 using Signature = std::array<std::uint8_t, 64>;

@@ -1,5 +1,9 @@
+#include <sys/socket.h>
+
 #include <array>
+#include <asio/steady_timer.hpp>
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <utility>
 
@@ -11,6 +15,15 @@ namespace linkpilot {
 namespace {
 
 constexpr int kServerSocketsMax = 64;  // sockets we open, not connections
+constexpr auto kFarewell = std::chrono::milliseconds(100);
+
+// Zero: no socket (any more).
+std::uint64_t cookie_of(int descriptor) {
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  if (descriptor < 0) return 0;
+  return getsockopt(descriptor, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
 
 class RouterServer final : public MessageServer {
  public:
@@ -62,6 +75,16 @@ class RouterServer final : public MessageServer {
     return error == 0;
   }
 
+  void disconnect(const TransportId& transport) override {
+    if (transport.cookie == 0) return;
+    ++counters_.disconnected;
+    const auto timer = std::make_shared<asio::steady_timer>(loop_, kFarewell);
+    timer->async_wait([timer, transport](const asio::error_code& error) {
+      if (error || cookie_of(transport.descriptor) != transport.cookie) return;
+      ::shutdown(transport.descriptor, SHUT_RDWR);
+    });
+  }
+
   std::string bound_endpoint() const override {
     std::array<char, 256> endpoint{};
     std::size_t size = endpoint.size();
@@ -100,7 +123,8 @@ class RouterServer final : public MessageServer {
       ++counters_.refused_malformed;
       return;
     }
-    PeerId from{id.text(), payload.property("User-Id")};
+    const int descriptor = payload.source_descriptor();
+    PeerId from{id.text(), payload.property("User-Id"), {descriptor, cookie_of(descriptor)}};
     if (!is_made_by_us(id.bytes()) || from.public_key.empty()) {
       ++counters_.refused_malformed;
       return;

@@ -27,6 +27,14 @@ struct SocketCounters {
   std::uint64_t dropped_unroutable = 0;
   std::uint64_t refused_malformed = 0;  // wrong frame count, wrong version, oversized
   std::uint64_t refused_keys = 0;       // handshakes refused by `allow`
+  std::uint64_t disconnected = 0;       // connections ended by `disconnect`
+};
+
+// Names one TCP connection of this process: the descriptor, and the kernel's cookie of the socket
+// behind it, which no other socket ever has (SO_COOKIE), because descriptors are used again.
+struct TransportId {
+  int descriptor = -1;
+  std::uint64_t cookie = 0;
 };
 
 // Which connection a message came from. `connection` is ROUTER's routing id, new for every
@@ -34,6 +42,7 @@ struct SocketCounters {
 struct PeerId {
   std::string connection;
   std::string public_key;
+  TransportId transport{};
 };
 
 class MessageServer {
@@ -59,6 +68,10 @@ class MessageServer {
   virtual ~MessageServer() = default;
   // False if the peer is gone or its queue is full: counted, nothing is queued.
   virtual bool send(const std::string& connection, std::span<const std::uint8_t> bytes) = 0;
+  // Ends the TCP connection a tenth of a second from now, so that a last message still leaves. What
+  // the peer sent before may still arrive: who ends a connection refuses its messages. libzmq has
+  // no call for this; it finds its socket shut down and takes the connection for lost.
+  virtual void disconnect(const TransportId& transport) = 0;
   [[nodiscard]] virtual std::string bound_endpoint() const = 0;
   [[nodiscard]] virtual SocketCounters counters() const = 0;
 };

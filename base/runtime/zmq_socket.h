@@ -96,6 +96,8 @@ class ZmqFrame {
   [[nodiscard]] std::string text() {
     return {static_cast<const char*>(zmq_msg_data(&message_)), zmq_msg_size(&message_)};
   }
+  // The TCP socket the message came through, which may be gone by now; -1: none.
+  [[nodiscard]] int source_descriptor() { return zmq_msg_get(&message_, ZMQ_SRCFD); }
   // Empty if the message carries no such property.
   [[nodiscard]] std::string property(const char* name);
 

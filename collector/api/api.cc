@@ -145,6 +145,32 @@ ApiResponse answer_events(Query& query, const EventLog& events) {
   return respond(events_json(events.after(after, limit)));
 }
 
+ApiResponse answer_audit(Query& query, const CollectorView& view) {
+  const auto limit = static_cast<std::size_t>(query.number("limit", kEventsDefault, kEventsMax));
+  std::optional<std::uint64_t> after;
+  if (query.has("after")) after = query.number("after", 0, ~std::uint64_t{0});
+  if (query.refusal()) return respond(*query.refusal());
+  return respond(audit_json(view, after, limit));
+}
+
+ApiResponse answer_faults(Query& query, const CollectorView& view) {
+  const std::string state = query.text("state");
+  if (!state.empty() && state != "open" && state != "resolved") {
+    return respond(Refusal{
+        400, "invalid_argument", "state must be open or resolved", {"open", "resolved"}, ""});
+  }
+  const std::string id = query.text("id");
+  Json faults = faults_json(view, state, id);
+  if (!id.empty() && faults["faults"].empty()) {
+    return respond(Refusal{404,
+                           "not_found",
+                           fmt::format("no fault \"{}\"", id.substr(0, kNodeNameLengthMax)),
+                           {},
+                           "GET /v1/faults lists them"});
+  }
+  return respond(faults);
+}
+
 ApiResponse answer_samples(Query& query, const CollectorView& view, const std::string& store_path) {
   const std::uint64_t after = query.number("after", 0, std::uint64_t{1} << 62);
   const auto limit = static_cast<std::size_t>(
@@ -180,6 +206,24 @@ ApiResponse answer_routes(Query& query, const CollectorView& view, const std::st
                           std::make_shared<const SignedTable>(std::move(table)), true};
   }
   return respond(routes_json(view, tables, node, to));
+}
+
+// What was refused says itself what to do next; the hint of a missing connection would mislead.
+Refusal order_refusal(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::unavailable:
+      return {409, "refused", error.message, {}, ""};
+    case ErrorCode::not_found:
+      return {404, "not_found", error.message, {}, ""};
+    case ErrorCode::invalid_argument:
+      return {400, "invalid_argument", error.message, {}, ""};
+    case ErrorCode::limit_exceeded:
+      return {429, "limit_exceeded", error.message, {}, ""};
+    case ErrorCode::timeout:
+      return {408, "timeout", error.message, {}, ""};
+    default:
+      return {503, "unavailable", error.message, {}, ""};
+  }
 }
 
 struct ProbeOrder {
@@ -251,8 +295,13 @@ std::optional<LinkId> planned_link(const CollectorView& view, NodeId from, NodeI
 
 }  // namespace
 
-Api::Api(ApiOptions options, ViewSource view, const EventLog& events, ProbeDesk& probes)
-    : options_(std::move(options)), view_(std::move(view)), events_(events), probes_(probes) {}
+Api::Api(ApiOptions options, ViewSource view, const EventLog& events, ProbeDesk& probes,
+         CarryOut carry_out)
+    : options_(std::move(options)),
+      view_(std::move(view)),
+      events_(events),
+      probes_(probes),
+      carry_out_(std::move(carry_out)) {}
 
 ApiResponse Api::answer(const ApiRequest& request) {
   const std::shared_ptr<const CollectorView> view = view_();
@@ -262,11 +311,13 @@ ApiResponse Api::answer(const ApiRequest& request) {
   }
   if (request.method == ApiRequest::Method::post) {
     if (request.path == "/v1/probe") return answer_probe(request, *view);
+    if (request.path == "/v1/mail/test") return answer_mail_test(request);
+    if (request.path == "/v1/hand") return answer_order(request);
     return respond(Refusal{404,
                            "not_found",
                            "nothing takes POST at " + request.path.substr(0, 100),
                            {},
-                           "POST /v1/probe is the only one"});
+                           "POST /v1/probe, /v1/hand, /v1/mail/test"});
   }
   Query query(request, *view);
   const std::optional<NodeId> node = query.node("node");
@@ -287,17 +338,23 @@ ApiResponse Api::answer(const ApiRequest& request) {
     return answer_routes(query, *view, options_.store_path, node, to);
   }
   if (request.path == "/v1/plan") return respond(plan_json(*view));
+  if (request.path == "/v1/hand") return respond(hand_json(*view));
+  if (request.path == "/v1/audit") return answer_audit(query, *view);
+  if (request.path == "/v1/refused") return respond(refused_json(*view));
+  if (request.path == "/v1/faults") return answer_faults(query, *view);
   if (request.path == "/v1/events") return answer_events(query, events_);
   if (request.path == "/v1/samples") return answer_samples(query, *view, options_.store_path);
-  return respond(Refusal{404,
-                         "not_found",
-                         "nothing at " + request.path.substr(0, 100),
-                         {},
-                         "/healthz /metrics /v1/status /v1/agents /v1/links /v1/samples /v1/routes "
-                         "/v1/events /v1/plan, POST /v1/probe"});
+  return respond(
+      Refusal{404,
+              "not_found",
+              "nothing at " + request.path.substr(0, 100),
+              {},
+              "/healthz /metrics /v1/status /v1/agents /v1/links /v1/samples /v1/routes "
+              "/v1/faults /v1/events /v1/plan /v1/hand /v1/audit /v1/refused, POST /v1/probe "
+              "/v1/hand /v1/mail/test"});
 }
 
-ApiResponse Api::answer_probe(const ApiRequest& request, const CollectorView& view) {
+std::optional<ApiResponse> Api::refuse_token(const ApiRequest& request) const {
   if (options_.token.empty()) {
     return respond(Refusal{403,
                            "permission",
@@ -315,6 +372,42 @@ ApiResponse Api::answer_probe(const ApiRequest& request, const CollectorView& vi
     return respond(
         Refusal{403, "permission", "the token is wrong", {}, "it is the text of [api] token_file"});
   }
+  return std::nullopt;
+}
+
+ApiResponse Api::answer_order(const ApiRequest& request) const {
+  if (std::optional<ApiResponse> refused = refuse_token(request)) return *std::move(refused);
+  const Result<Order> order = parse_order(request.body);
+  if (!order) return respond(order.error());
+  const Result<OrderDone> done = carry_out_(*order);
+  if (!done) return respond(order_refusal(done.error()));
+  return respond(done_json(*done));
+}
+
+// {"to": "ops@example.net"}, or {} for those who get the mail anyway.
+ApiResponse Api::answer_mail_test(const ApiRequest& request) const {
+  if (std::optional<ApiResponse> refused = refuse_token(request)) return *std::move(refused);
+  const Json json = Json::parse(request.body.empty() ? "{}" : request.body, nullptr, false);
+  if (!json.is_object()) {
+    return respond(Error{ErrorCode::invalid_argument, "the body must be a JSON object"});
+  }
+  std::optional<Mailbox> to;
+  for (const auto& [key, value] : json.items()) {
+    if (key != "to" || !value.is_string()) {
+      return respond(Error{ErrorCode::invalid_argument,
+                           "the body may hold \"to\", an address as text, and nothing else"});
+    }
+    Result<Mailbox> mailbox = parse_mailbox(value.get<std::string>());
+    if (!mailbox) return respond(mailbox.error());
+    to = *std::move(mailbox);
+  }
+  const Result<MailTest> test = options_.mail_test(to);
+  if (!test) return respond(test.error());
+  return respond(mail_test_json(*test));
+}
+
+ApiResponse Api::answer_probe(const ApiRequest& request, const CollectorView& view) {
+  if (std::optional<ApiResponse> refused = refuse_token(request)) return *std::move(refused);
   const Result<ProbeOrder> order = parse_probe(request.body);
   if (!order) return respond(order.error());
   const std::optional<NodeId> from = find_node(view, order->from);

@@ -10,9 +10,12 @@
 #include <vector>
 
 #include "base/runtime/message_socket.h"
+#include "collector/faults/fault.h"
+#include "collector/hand/override.h"
 #include "collector/ingest/agent_record.h"
 #include "collector/ingest/ingest.h"
 #include "collector/ingest/link_history.h"
+#include "collector/notify/mailer.h"
 #include "collector/plan/plan_keeper.h"
 #include "collector/publish/publisher.h"
 #include "collector/registry/door.h"
@@ -55,13 +58,19 @@ struct CollectorView {
   bool following = false;
   std::map<NodeId, PublishedTable> tables;
   std::vector<RefusedKey> refused_keys;
+  std::vector<Override> overrides;  // the operator's hand
+  std::shared_ptr<const std::vector<AuditEntry>> audit;
   optimizer::Policy policy;
+  SigningPublicKey signer{};
 
   StoreFigures store;
   IngestCounters ingest;
   SocketCounters sockets;
   SolveFigures solve;
   ProbeFigures probes;
+  std::vector<Fault> faults;  // open ones by key, then resolved ones, oldest first
+  std::uint64_t faults_suppressed = 0;
+  MailFigures mail;
   std::uint64_t estimates = 0;
   std::uint64_t estimates_refused = 0;
   std::uint64_t enrolled = 0;

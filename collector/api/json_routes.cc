@@ -5,6 +5,7 @@
 
 #include "collector/api/json_parts.h"
 #include "collector/api/json_views.h"
+#include "collector/hand/hand_effect.h"
 #include "collector/ingest/link_text.h"
 #include "collector/ingest/plausibility.h"
 #include "optimizer/weight/link_cost.h"
@@ -138,9 +139,16 @@ Json table_json(const CollectorView& view, const PublishedTable& published,
     for (const CandidatePath& candidate : route.candidates) {
       candidates.push_back(candidate_json(view, table.node, candidate));
     }
-    routes.push_back({{"to", node_name(view, route.target)},
-                      {"direction", route.direction == Direction::push ? "push" : "pull"},
-                      {"candidates", std::move(candidates)}});
+    const bool push = route.direction == Direction::push;
+    Json json = {{"to", node_name(view, route.target)},
+                 {"direction", push ? "push" : "pull"},
+                 {"candidates", std::move(candidates)}};
+    if (!view.overrides.empty()) {
+      json["hand"] =
+          hand_on_route(view.overrides, {view.agents, view.beliefs, view.tables},
+                        push ? table.node : route.target, push ? route.target : table.node);
+    }
+    routes.push_back(std::move(json));
   }
   Json dropped = Json::array();
   for (const DroppedTarget& target : table.dropped) {
@@ -259,6 +267,7 @@ Json plan_json(const CollectorView& view) {
                        {"to", node_name(view, paced.planned.link.to.node)},
                        {"interval_ms", ms(paced.planned.interval)},
                        {"flows", paced.planned.flows},
+                       {"authenticated", paced.planned.mode == ProbeMode::stamp_authenticated},
                        {"fast", is_fast(paced.pace)},
                        {"reason", to_string(paced.pace)}});
     }

@@ -157,24 +157,70 @@ Json agent_table_json(const CollectorView& view, const AgentRecord& agent) {
           {"measurement_age_ms", measurement_age}};
 }
 
+std::string_view freshness_text(Freshness freshness) {
+  switch (freshness) {
+    case Freshness::none:
+      return "none";
+    case Freshness::fresh:
+      return "fresh";
+    case Freshness::stale:
+      return "stale";
+    case Freshness::expired:
+      return "expired";
+    case Freshness::unspecified:
+      break;
+  }
+  return "";
+}
+
+// What the agent last said of itself. Ages go on from there while it is not heard.
+Json freshness_json(const CollectorView& view, const AgentRecord& agent) {
+  if (!agent.status) return nullptr;
+  const Duration since = view.now - agent.status_at.wall;
+  const AgentStatus& status = *agent.status;
+  return {{"plan", freshness_text(status.plan)},
+          {"plan_age_ms", ms(status.plan_age + since)},
+          {"table", freshness_text(status.table)},
+          {"table_age_ms",
+           status.table == Freshness::none ? Json(nullptr) : Json(ms(status.table_age + since))},
+          {"told_at", time_text(agent.status_at.wall)}};
+}
+
+Json spool_json(const AgentRecord& agent) {
+  if (!agent.status) return nullptr;
+  const AgentStatus& status = *agent.status;
+  return {{"reports", status.spool_reports},
+          {"bytes", status.spool_octets},
+          {"disk_bytes", status.spool_disk_octets},
+          {"dropped", status.spool_dropped},
+          {"failures", status.spool_failures},
+          {"error", status.spool_error},
+          {"file_jobs_refused", status.file_jobs_refused}};
+}
+
 Json agent_json(const CollectorView& view, const AgentRecord& agent) {
-  Json out = {{"node", agent.name},
-              {"id", agent.id.value},
-              {"region", agent.profile ? agent.profile->region : ""},
-              {"role", agent.profile ? role_text(agent.profile->role) : ""},
-              {"media_base", agent.profile ? agent.profile->media_base : ""},
-              {"state", state_text(agent)},
-              {"reason", state_reason(agent)},
-              {"enrolled_at", time_text(agent.enrolled_at)},
-              {"connected_at", agent.connection ? time_text(agent.connection->since) : ""},
-              {"address", agent.connection ? agent.connection->address : ""},
-              {"software", agent.software},
-              {"run_id", agent.connection ? fmt::format("{:016x}", agent.connection->run_id) : ""},
-              {"public_key", agent.public_key},
-              {"last_heard_at", time_text(agent.last_heard_at)},
-              {"last_heard_age_ms", age_ms(view.now, agent.last_heard_at)},
-              {"clock_ahead_ms", ms(agent.clock_ahead)},
-              {"ports", agent.profile ? ports_json(*agent.profile) : Json::array()}};
+  Json out = {
+      {"node", agent.name},
+      {"id", agent.id.value},
+      {"region", agent.profile ? agent.profile->region : ""},
+      {"role", agent.profile ? role_text(agent.profile->role) : ""},
+      {"media_base", agent.profile ? agent.profile->media_base : ""},
+      {"state", state_text(agent)},
+      {"reason", state_reason(agent)},
+      {"enrolled_at", time_text(agent.enrolled_at)},
+      {"connected_at", agent.connection ? time_text(agent.connection->since) : ""},
+      {"address", agent.connection ? agent.connection->address : ""},
+      {"software", agent.software},
+      {"run_id", agent.connection ? fmt::format("{:016x}", agent.connection->run_id) : ""},
+      {"public_key", agent.public_key},
+      {"next_public_key", agent.next_key},
+      {"connected_with", !agent.connection                                  ? ""
+                         : agent.connection->public_key == agent.public_key ? "public_key"
+                                                                            : "next_public_key"},
+      {"last_heard_at", time_text(agent.last_heard_at)},
+      {"last_heard_age_ms", age_ms(view.now, agent.last_heard_at)},
+      {"clock_ahead_ms", ms(agent.clock_ahead)},
+      {"ports", agent.profile ? ports_json(*agent.profile) : Json::array()}};
   out["reports"] = {{"epoch", std::to_string(agent.reports.epoch)},
                     {"received", agent.reports.received},
                     {"duplicate", agent.reports.duplicate},
@@ -195,6 +241,8 @@ Json agent_json(const CollectorView& view, const AgentRecord& agent) {
                  {"sessions", agent.plan.sessions},
                  {"capped", agent.plan.capped}};
   out["table"] = agent_table_json(view, agent);
+  out["freshness"] = freshness_json(view, agent);
+  out["spool"] = spool_json(agent);
   return out;
 }
 
@@ -228,6 +276,15 @@ std::vector<std::string> complaints(const CollectorView& view) {
       reasons.push_back(
           fmt::format("{} refused its table: {}", agent.name, agent.table.refused_reason));
     }
+    if (!agent.status) continue;
+    if (!agent.status->spool_error.empty()) {
+      reasons.push_back(
+          fmt::format("{} keeps its reports in memory: {}", agent.name, agent.status->spool_error));
+    }
+    if (agent.status->table == Freshness::stale || agent.status->table == Freshness::expired) {
+      reasons.push_back(fmt::format("{} uses a table that is {}", agent.name,
+                                    freshness_text(agent.status->table)));
+    }
   }
   for (const std::string& name : behind(view, kLoadPatience)) {
     reasons.push_back(fmt::format("{} has not loaded its newest table", name));
@@ -247,6 +304,16 @@ Json health_json(const CollectorView& view) {
   const std::vector<std::string> reasons = own_complaints(view);
   return {{"status", reasons.empty() ? "ok" : "unhealthy"}, {"reasons", reasons}};
 }
+
+namespace {
+
+std::string hex_text(std::span<const std::uint8_t> octets) {
+  std::string text;
+  for (const std::uint8_t octet : octets) text += fmt::format("{:02x}", octet);
+  return text;
+}
+
+}  // namespace
 
 Json status_json(const CollectorView& view) {
   const std::vector<std::string> reasons = complaints(view);
@@ -283,6 +350,7 @@ Json status_json(const CollectorView& view) {
       {"loaded", ages.loaded},
       {"behind", behind(view, Duration{})},
       {"newest_version", newest_version},
+      {"signer", hex_text(view.signer)},
       {"newest_published_at", time_text(ages.newest)},
       {"age_ms_max", ages.loaded == 0 ? Json(nullptr) : Json(ms(ages.age_max))},
       {"measurement_age_ms_max",
@@ -299,6 +367,12 @@ Json status_json(const CollectorView& view) {
   for (const optimizer::LinkBelief& belief : view.beliefs)
     active += belief.state != LinkState::alive ? 1 : 0;
   out["alarms"] = {{"active", active}, {"received", view.ingest.alarms}};
+  Json overrides = Json::array();
+  for (const Override& over : view.overrides) {
+    overrides.push_back(fmt::format("{} by {} until {}: {}", describe(over), over.author,
+                                    time_text(over.expires), over.reason));
+  }
+  out["overrides"] = std::move(overrides);
   out["store"] = {{"ok", view.store.ok},
                   {"reason", view.store.reason},
                   {"reports", view.store.reports},
@@ -313,16 +387,7 @@ Json agents_json(const CollectorView& view, std::optional<NodeId> node) {
   for (const auto& [id, agent] : view.agents) {
     if (node ? id == *node : agent.enrolled) agents.push_back(agent_json(view, agent));
   }
-  Json refused = Json::array();
-  for (const RefusedKey& knock : view.refused_keys) {
-    refused.push_back({{"public_key", knock.public_key},
-                       {"address", knock.address},
-                       {"first_at", time_text(knock.first)},
-                       {"last_at", time_text(knock.last)},
-                       {"count", knock.count},
-                       {"reason", knock.reason}});
-  }
-  return {{"agents", std::move(agents)}, {"refused_keys", std::move(refused)}};
+  return {{"agents", std::move(agents)}, {"refused_keys", refused_json(view)["refused_keys"]}};
 }
 
 ProbeLoad probe_load(const NodePlan& plan) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "collector/api/collector_view.h"
+#include "collector/hand/order.h"
 #include "collector/store/event_log.h"
 
 namespace linkpilot::collector {
@@ -27,7 +28,18 @@ using Json = nlohmann::ordered_json;
 [[nodiscard]] Json routes_json(const CollectorView& view,
                                const std::map<NodeId, PublishedTable>& published_tables,
                                std::optional<NodeId> node, std::optional<NodeId> to);
+// json_hand.cc: the operator's hand.
+[[nodiscard]] Json hand_json(const CollectorView& view);
+// Entries after `after`, or the newest; oldest first.
+[[nodiscard]] Json audit_json(const CollectorView& view, std::optional<std::uint64_t> after,
+                              std::size_t limit);
+[[nodiscard]] Json refused_json(const CollectorView& view);
+[[nodiscard]] Json done_json(const OrderDone& done);
 [[nodiscard]] Json events_json(const EventLog::Page& page);
+// `state`: "open", "resolved" or "" for both; `id`: its beginning, "" for all.
+[[nodiscard]] Json faults_json(const CollectorView& view, const std::string& state,
+                               const std::string& id);
+[[nodiscard]] Json mail_test_json(const MailTest& test);
 [[nodiscard]] Json plan_json(const CollectorView& view);
 [[nodiscard]] Json samples_json(const CollectorView& view, const std::vector<ReportRow>& rows,
                                 std::uint64_t after, bool more, const std::string& link);

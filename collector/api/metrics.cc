@@ -1,6 +1,7 @@
 #include "collector/api/metrics.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/runtime/metrics_page.h"
 #include "collector/api/json_views.h"
@@ -73,6 +74,10 @@ void write_ingest(MetricsPage& page, const CollectorView& view) {
   page.sample(count(view.sockets.refused_malformed), {{"reason", "malformed"}});
   one_counter(page, "linkpilot_collector_handshakes_refused_total",
               "Connections with keys that are not enrolled.", view.sockets.refused_keys);
+  one_counter(page, "linkpilot_collector_connections_ended_total",
+              "Live connections of revoked keys that were shut down.", view.sockets.disconnected);
+  one_gauge(page, "linkpilot_collector_overrides", "Operators' overrides in force.",
+            count(view.overrides.size()));
   page.counter("linkpilot_collector_reports_total", "Reports received, by what became of them.");
   page.sample(count(in.reports), {{"fate", "taken"}});
   page.sample(count(in.reports_duplicate), {{"fate", "duplicate"}});
@@ -166,6 +171,45 @@ void write_routes(MetricsPage& page, const CollectorView& view) {
               view.probes.requested);
 }
 
+void write_faults(MetricsPage& page, const CollectorView& view) {
+  std::map<std::pair<FaultScope, FaultGrade>, std::uint64_t> open;
+  for (const Fault& fault : view.faults) {
+    if (fault.open()) ++open[{fault.scope, fault.grade}];
+  }
+  page.gauge("linkpilot_collector_faults_open", "Faults that are open, by what they are about.");
+  for (const FaultScope scope :
+       {FaultScope::region, FaultScope::node, FaultScope::port, FaultScope::link}) {
+    for (const FaultGrade grade : {FaultGrade::degraded, FaultGrade::dead}) {
+      page.sample(count(open[{scope, grade}]), {{"scope", std::string(to_string(scope))},
+                                                {"grade", std::string(to_string(grade))}});
+    }
+  }
+  one_counter(page, "linkpilot_collector_faults_suppressed_total",
+              "Looks at which a cause waited because too many faults are open.",
+              view.faults_suppressed);
+  const MailCounters& mail = view.mail.counters;
+  one_gauge(page, "linkpilot_collector_mail_enabled", "1 if there is a server and a recipient.",
+            view.mail.enabled ? 1 : 0);
+  one_gauge(page, "linkpilot_collector_mail_spool_mails", "Mails not handed over yet.",
+            count(view.mail.waiting));
+  one_gauge(page, "linkpilot_collector_mail_spool_max_mails", "Its bound.",
+            count(view.mail.waiting_max));
+  one_gauge(page, "linkpilot_collector_mail_server_ok", "0 while the server cannot be talked to.",
+            view.mail.trouble.empty() ? 1 : 0);
+  one_counter(page, "linkpilot_collector_mails_handed_total",
+              "Mails the server took, for one recipient at least.", mail.handed);
+  one_counter(page, "linkpilot_collector_mail_recipients_refused_total",
+              "Recipients the server refused for good.", mail.recipients_refused);
+  page.counter("linkpilot_collector_mail_attempts_failed_total", "Attempts to repeat, by reason.");
+  page.sample(count(mail.put_off), {{"reason", "put_off"}});
+  page.sample(count(mail.server_failures), {{"reason", "server"}});
+  page.counter("linkpilot_collector_mails_dropped_total", "Mails lost, by reason.");
+  page.sample(count(mail.dropped_full), {{"reason", "spool_full"}});
+  page.sample(count(mail.dropped_old), {{"reason", "given_up"}});
+  one_counter(page, "linkpilot_collector_mails_rate_limited_total",
+              "Mails that had to wait for the hourly limit.", mail.rate_limited);
+}
+
 }  // namespace
 
 std::string metrics_page(const CollectorView& view) {
@@ -174,6 +218,7 @@ std::string metrics_page(const CollectorView& view) {
   write_ingest(page, view);
   write_store(page, view);
   write_routes(page, view);
+  write_faults(page, view);
   return page.take();
 }
 

@@ -2,25 +2,25 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 namespace linkpilot::collector {
 
 namespace {
 
-using std::chrono::hours;
-using std::chrono::milliseconds;
-using std::chrono::minutes;
-using std::chrono::seconds;
-
 ListenConfig read_listen(ConfigReader reader) {
   ListenConfig out;
   out.agents = reader.text("agents", out.agents);
+  out.agents_next = reader.text("agents_next", out.agents_next);
   out.http = reader.text("http", out.http);
   out.io_threads = static_cast<int>(reader.integer("io_threads", out.io_threads, {1, 64}));
   out.http_threads = static_cast<int>(reader.integer("http_threads", out.http_threads, {1, 64}));
   if (!out.agents.starts_with("tcp://")) {
     reader.reject("agents", fmt::format("\"{}\" must begin with tcp://", out.agents));
+  }
+  if (!out.agents_next.empty() && !out.agents_next.starts_with("tcp://")) {
+    reader.reject("agents_next", fmt::format("\"{}\" must begin with tcp://", out.agents_next));
   }
   if (!out.http.empty() && out.http.rfind(':') == std::string::npos) {
     reader.reject("http", fmt::format("\"{}\" must be ADDRESS:PORT, or \"\" for none", out.http));
@@ -31,7 +31,9 @@ ListenConfig read_listen(ConfigReader reader) {
 KeysConfig read_keys(ConfigReader reader) {
   KeysConfig out;
   out.curve_file = reader.text("curve_file", out.curve_file);
+  out.curve_next_file = reader.text("curve_next_file", out.curve_next_file);
   out.signing_file = reader.text("signing_file", out.signing_file);
+  out.probing_file = reader.text("probing_file", out.probing_file);
   out.enrolled_directory = reader.text("enrolled_directory", out.enrolled_directory);
   return out;
 }
@@ -39,23 +41,27 @@ KeysConfig read_keys(ConfigReader reader) {
 StoreConfig read_store(ConfigReader reader) {
   StoreConfig out;
   out.path = reader.text("path", out.path);
-  out.retention = reader.duration("retention", out.retention, {minutes(1), hours(24 * 365)});
+  out.retention = reader.duration("retention", out.retention,
+                                  {std::chrono::minutes(1), std::chrono::hours(24 * 365)});
   out.size_max = reader.bytes("size_max", out.size_max,
                               {Bytes{std::uint64_t{16} << 20}, Bytes{std::uint64_t{1} << 44}});
-  out.commit_interval =
-      reader.duration("commit_interval", out.commit_interval, {milliseconds(1), seconds(1)});
+  out.commit_interval = reader.duration("commit_interval", out.commit_interval,
+                                        {std::chrono::milliseconds(1), std::chrono::seconds(1)});
   return out;
 }
 
 ProbingConfig read_probing(ConfigReader reader) {
   ProbingConfig out;
-  out.fast_interval =
-      reader.duration("fast_interval", out.fast_interval, {milliseconds(5), seconds(10)});
-  out.slow_interval =
-      reader.duration("slow_interval", out.slow_interval, {milliseconds(5), seconds(60)});
+  out.fast_interval = reader.duration("fast_interval", out.fast_interval,
+                                      {std::chrono::milliseconds(5), std::chrono::seconds(10)});
+  out.slow_interval = reader.duration("slow_interval", out.slow_interval,
+                                      {std::chrono::milliseconds(5), std::chrono::seconds(60)});
   out.flows = static_cast<std::uint8_t>(reader.integer("flows", out.flows, {1, 16}));
-  out.warm_up = reader.duration("warm_up", out.warm_up, {seconds(0), minutes(10)});
-  out.plan_lifetime = reader.duration("plan_lifetime", out.plan_lifetime, {seconds(5), hours(24)});
+  out.warm_up =
+      reader.duration("warm_up", out.warm_up, {std::chrono::seconds(0), std::chrono::minutes(10)});
+  out.plan_lifetime = reader.duration("plan_lifetime", out.plan_lifetime,
+                                      {std::chrono::seconds(5), std::chrono::hours(24)});
+  out.authenticate = reader.flag("authenticate", out.authenticate);
   const std::string cross = reader.text("cross_isp", "penalty");
   if (cross == "never") {
     out.cross_isp = CrossIsp::never;
@@ -74,18 +80,104 @@ ProbingConfig read_probing(ConfigReader reader) {
 
 RoutingConfig read_routing(ConfigReader reader) {
   RoutingConfig out;
-  out.tick = reader.duration("tick", out.tick, {milliseconds(100), seconds(60)});
+  out.tick =
+      reader.duration("tick", out.tick, {std::chrono::milliseconds(100), std::chrono::seconds(60)});
   out.margin_ms = reader.number("margin_ms", out.margin_ms, {0, 1'000});
   out.margin_ratio = reader.number("margin_ratio", out.margin_ratio, {0, 1});
-  out.dwell = reader.duration("dwell", out.dwell, {seconds(0), hours(1)});
-  out.soft_expiry = reader.duration("soft_expiry", out.soft_expiry, {seconds(5), hours(24)});
-  out.hard_expiry = reader.duration("hard_expiry", out.hard_expiry, {seconds(10), hours(24 * 30)});
+  out.dwell = reader.duration("dwell", out.dwell, {std::chrono::seconds(0), std::chrono::hours(1)});
+  out.soft_expiry = reader.duration("soft_expiry", out.soft_expiry,
+                                    {std::chrono::seconds(5), std::chrono::hours(24)});
+  out.hard_expiry = reader.duration("hard_expiry", out.hard_expiry,
+                                    {std::chrono::seconds(10), std::chrono::hours(24 * 30)});
   out.churn_max = reader.number("churn_max", out.churn_max, {0.0, 1.0});
   out.quorum = reader.number("quorum", out.quorum, {0.0, 1.0});
-  out.silent_after = reader.duration("silent_after", out.silent_after, {seconds(3), minutes(10)});
+  out.silent_after = reader.duration("silent_after", out.silent_after,
+                                     {std::chrono::seconds(3), std::chrono::minutes(10)});
   if (out.hard_expiry <= out.soft_expiry) {
     reader.reject("hard_expiry", "must be longer than soft_expiry");
   }
+  return out;
+}
+
+FaultRules read_faults(ConfigReader reader) {
+  FaultRules out;
+  const Range<Duration> patience{std::chrono::seconds(1), std::chrono::hours(24)};
+  out.dead_patience = reader.duration("dead_patience", out.dead_patience, patience);
+  out.degraded_patience = reader.duration("degraded_patience", out.degraded_patience, patience);
+  out.resolved_patience = reader.duration("resolved_patience", out.resolved_patience, patience);
+  out.loss_enter = reader.number("loss_enter", out.loss_enter, {0.001, 1});
+  out.loss_leave = reader.number("loss_leave", out.loss_leave, {0, 1});
+  out.delay_enter_ms = reader.number("delay_enter_ms", out.delay_enter_ms, {1, 60'000});
+  out.delay_leave_ms = reader.number("delay_leave_ms", out.delay_leave_ms, {0, 60'000});
+  if (out.loss_leave >= out.loss_enter) reader.reject("loss_leave", "must be below loss_enter");
+  if (out.delay_leave_ms >= out.delay_enter_ms) {
+    reader.reject("delay_leave_ms", "must be below delay_enter_ms");
+  }
+  return out;
+}
+
+MailSecurity read_security(ConfigReader& reader) {
+  const std::string text = reader.text("security", "starttls");
+  if (text == "starttls") return MailSecurity::starttls;
+  if (text == "tls") return MailSecurity::tls;
+  if (text == "none") return MailSecurity::none;
+  reader.reject("security", fmt::format("\"{}\" is none of starttls, tls, none", text));
+  return MailSecurity::starttls;
+}
+
+// HOST:PORT without anything that a URL would read otherwise.
+bool is_mail_server(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0 || colon + 1 == text.size()) return false;
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto is_host = [&](char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+           c == '-' || c == '[' || c == ']' || c == ':';
+  };
+  return std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon), is_host) &&
+         std::all_of(text.begin() + static_cast<std::ptrdiff_t>(colon) + 1, text.end(), is_digit);
+}
+
+MailSettings read_mail(ConfigReader reader) {
+  MailSettings out;
+  out.server = reader.text("server", out.server);
+  out.security = read_security(reader);
+  out.ca_file = reader.text("ca_file", out.ca_file);
+  out.verify_certificate = reader.flag("verify_certificate", out.verify_certificate);
+  out.user = reader.text("user", out.user);
+  out.password_file = reader.text("password_file", out.password_file);
+  const auto mailbox = [&](const char* key, const std::string& text) {
+    Result<Mailbox> parsed = parse_mailbox(text);
+    if (!parsed) reader.reject(key, parsed.error().message);
+    return parsed.value_or(Mailbox{});
+  };
+  if (reader.has("from")) out.from = mailbox("from", reader.text("from", ""));
+  for (const std::string& text : reader.texts("to", kMailRecipientsMax)) {
+    out.to.push_back(mailbox("to", text));
+  }
+  out.timeout =
+      reader.duration("timeout", out.timeout, {std::chrono::seconds(1), std::chrono::minutes(10)});
+  out.retry_min = reader.duration("retry_min", out.retry_min,
+                                  {std::chrono::milliseconds(100), std::chrono::hours(1)});
+  out.retry_max =
+      reader.duration("retry_max", out.retry_max, {std::chrono::seconds(1), std::chrono::hours(6)});
+  out.give_up_after = reader.duration("give_up_after", out.give_up_after,
+                                      {std::chrono::minutes(1), std::chrono::hours(24 * 14)});
+  out.rate_per_hour =
+      static_cast<std::uint32_t>(reader.integer("rate_per_hour", out.rate_per_hour, {1, 10'000}));
+  out.spool_max =
+      static_cast<std::uint32_t>(reader.integer("spool_max", out.spool_max, {1, 10'000}));
+  if (!out.server.empty() && !is_mail_server(out.server)) {
+    reader.reject("server",
+                  fmt::format("\"{}\" must be HOST:PORT, or \"\" for no mail", out.server));
+  }
+  if (out.security == MailSecurity::none && !out.user.empty()) {
+    reader.reject("user", "security = \"none\" would send the password in clear");
+  }
+  if (out.user.empty() != out.password_file.empty()) {
+    reader.reject("password_file", "user and password_file belong together");
+  }
+  if (out.retry_max < out.retry_min) reader.reject("retry_max", "must not be below retry_min");
   return out;
 }
 
@@ -103,9 +195,14 @@ Result<CollectorConfig> read_config(ConfigReader reader) {
   CollectorConfig config;
   config.listen = read_listen(reader.table("listen"));
   config.keys = read_keys(reader.table("keys"));
+  if (config.listen.agents_next.empty() != config.keys.curve_next_file.empty()) {
+    reader.reject("listen", "[listen] agents_next and [keys] curve_next_file go together");
+  }
   config.store = read_store(reader.table("store"));
   config.probing = read_probing(reader.table("probing"));
   config.routing = read_routing(reader.table("routing"));
+  config.faults = read_faults(reader.table("faults"));
+  config.mail = read_mail(reader.table("mail"));
   config.api.token_file = reader.table("api").text("token_file", "");
   config.log_level = read_log(reader.table("log"));
   if (Status status = reader.finish(); !status) return fail(status.error());
@@ -127,9 +224,13 @@ Result<CollectorConfig> load_config(const std::string& path) {
   std::error_code error;
   std::filesystem::path folder = std::filesystem::absolute(path, error).parent_path();
   resolve(config->keys.curve_file, folder);
+  resolve(config->keys.curve_next_file, folder);
   resolve(config->keys.signing_file, folder);
+  resolve(config->keys.probing_file, folder);
   resolve(config->keys.enrolled_directory, folder);
   resolve(config->store.path, folder);
+  resolve(config->mail.ca_file, folder);
+  resolve(config->mail.password_file, folder);
   resolve(config->api.token_file, folder);
   return config;
 }

@@ -12,11 +12,14 @@
 #include "base/runtime/log.h"
 #include "base/time.h"
 #include "base/units.h"
+#include "collector/faults/fault_rules.h"
+#include "collector/notify/mail_settings.h"
 
 namespace linkpilot::collector {
 
 struct ListenConfig {
   std::string agents = "tcp://0.0.0.0:7100";
+  std::string agents_next;  // with keys.curve_next_file; empty: none
   std::string http = "127.0.0.1:7180";
   int io_threads = 1;  // of ZeroMQ: decryption
   int http_threads = 4;
@@ -25,8 +28,10 @@ struct ListenConfig {
 
 struct KeysConfig {
   std::string curve_file = "/etc/linkpilot/collector.key";
+  std::string curve_next_file;
   std::string signing_file = "/etc/linkpilot/routes.key";
   std::string enrolled_directory = "/etc/linkpilot/enrolled";
+  std::string probing_file = "/etc/linkpilot/probing.key";  // read if probing.authenticate
   friend bool operator==(const KeysConfig&, const KeysConfig&) = default;
 };
 
@@ -48,6 +53,7 @@ struct ProbingConfig {
       std::chrono::seconds(15);  // new, returned and candidate links: fast for this long
   CrossIsp cross_isp = CrossIsp::penalty;
   Duration plan_lifetime = std::chrono::seconds(60);
+  bool authenticate = false;
   friend bool operator==(const ProbingConfig&, const ProbingConfig&) = default;
 };
 
@@ -75,6 +81,8 @@ struct CollectorConfig {
   StoreConfig store;
   ProbingConfig probing;
   RoutingConfig routing;
+  FaultRules faults;
+  MailSettings mail;
   ApiConfig api;
   LogLevel log_level = LogLevel::info;
   friend bool operator==(const CollectorConfig&, const CollectorConfig&) = default;

@@ -19,7 +19,8 @@ constexpr Duration kViewFresh = std::chrono::milliseconds(250);
 constexpr auto kViewPatience = std::chrono::milliseconds(500);
 // Reports this young are folded again after a restart; at most so many.
 constexpr Duration kRefoldAge = std::chrono::seconds(90);
-constexpr std::size_t kRefoldMax = 100'000;
+// So many reports of each agent fill an estimate's window from both ends; more only delay the start.
+constexpr std::size_t kRefoldReportsEach = optimizer::LinkEstimate::kWindowSlots / 2;
 
 StoreOptions store_options(const CollectorConfig& config) {
   StoreOptions options;
@@ -38,39 +39,48 @@ std::vector<RegistryEntry> entries_of(const Restored& restored) {
 
 }  // namespace
 
-Result<std::unique_ptr<Collector>> Collector::create(asio::io_context& loop,
-                                                     const CollectorConfig& config) {
-  Result<CurveKeyPair> curve = load_curve_key_pair(config.keys.curve_file);
-  if (!curve) return fail(curve.error().in("[keys] curve_file"));
+Result<Collector::Keys> Collector::load_keys(const CollectorConfig& config) {
+  Keys keys;
   Result<SigningKey> signing = load_signing_key(config.keys.signing_file);
   if (!signing) return fail(signing.error().in("[keys] signing_file"));
+  keys.signing = *signing;
+  if (!config.probing.authenticate) return keys;
+  Result<Secret> probing = load_secret(config.keys.probing_file);
+  if (!probing) {
+    return fail(probing.error().in(
+        "[keys] probing_file, which [probing] authenticate needs (linkpilot keys new --probing "
+        "FILE makes one)"));
+  }
+  keys.probing = std::make_shared<const Secret>(*probing);
+  return keys;
+}
+
+Result<std::unique_ptr<Collector>> Collector::create(asio::io_context& loop,
+                                                     const CollectorConfig& config) {
+  Result<Keys> keys = load_keys(config);
+  if (!keys) return fail(keys.error());
   Restored restored;
   Result<std::unique_ptr<Store>> store =
       Store::open(store_options(config), SystemClock().now().wall, restored);
   if (!store) return fail(store.error());
 
   std::unique_ptr<Collector> collector(
-      new Collector(loop, config, *signing, *std::move(store), std::move(restored)));
-  MessageServer::Options options;
-  options.bind = config.listen.agents;
-  options.keys = *std::move(curve);
-  options.io_threads = config.listen.io_threads;
-  options.message_bytes_max = kMessageBytesMax;
+      new Collector(loop, config, *std::move(keys), *std::move(store), std::move(restored)));
   Collector* self = collector.get();
-  Result<std::unique_ptr<MessageServer>> server = MessageServer::create(
-      loop, options,
+  Result<std::unique_ptr<Entrances>> entrances = Entrances::open(
+      loop, config,
       [self](const std::string& key, const std::string& address) {
         return self->door_.admit(key, address, SystemClock().now().wall);
       },
       [self](const PeerId& from, std::span<const std::uint8_t> bytes) {
         self->ingest_->on_message(from, bytes, self->clock_.now());
       });
-  if (!server) return fail(server.error().in("[listen] agents"));
-  collector->server_ = *std::move(server);
+  if (!entrances) return fail(entrances.error());
+  collector->entrances_ = *std::move(entrances);
   return collector;
 }
 
-Collector::Collector(asio::io_context& loop, const CollectorConfig& config, SigningKey signing_key,
+Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys keys,
                      std::unique_ptr<Store> store, Restored restored)
     : loop_(loop),
       config_(config),
@@ -81,20 +91,28 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Sign
       store_(std::move(store)),
       events_(std::make_unique<EventLog>(*store_, std::move(restored.events))),
       registry_(entries_of(restored)),
-      plans_(plan_rules_of(config), static_cast<std::uint64_t>(started_.ns / 1'000)),
-      publisher_(signing_key, epoch_, {config.routing.soft_expiry, config.routing.hard_expiry}),
+      plans_(plan_rules_of(config, keys.probing), static_cast<std::uint64_t>(started_.ns / 1'000)),
+      publisher_(keys.signing, epoch_, {config.routing.soft_expiry, config.routing.hard_expiry}),
+      judge_(config.faults, std::move(restored.open_faults)),
+      past_faults_(restored.past_faults.begin(), restored.past_faults.end()),
+      notifier_(std::make_unique<Notifier>(loop, config.mail, *store_, *events_,
+                                           std::move(restored.mails))),
       pulse_(loop),
-      tick_(loop) {
+      tick_(loop),
+      hand_(std::move(restored.overrides), restored.next_override),
+      audit_(std::move(restored.audit)) {
   IngestHooks hooks;
   hooks.send = [this](const std::string& connection, const CollectorMessage& message) {
-    return server_->send(connection, schemas::encode(message));
+    return entrances_->send(connection, schemas::encode(message));
   };
+  hooks.disconnect = [this](const TransportId& transport) { entrances_->disconnect(transport); };
   hooks.on_hello = [this](AgentRecord& agent, bool returned) { on_hello(agent, returned); };
   hooks.on_link_state = [this](LinkId link) { note_link_state(link); };
   hooks.on_table_ack = [this](AgentRecord& agent) { note_loaded(agent); };
   hooks.on_probe_result = [this](NodeId from, const ProbeResult& result) {
     probes_.answer(from, result);
   };
+  hooks.on_backlog = [this] { asio::post(loop_, [this] { work_backlog(); }); };
   hooks.address_of = [this](const std::string& key) { return door_.address_of(key); };
   ingest_ =
       std::make_unique<Ingest>(registry_, agents_, estimates_, *store_, *events_, std::move(hooks));
@@ -125,9 +143,10 @@ void Collector::restore(const Restored& restored) {
     agent.profile->name = agent.name;
   }
   ingest_->restore(restored.dedup, now);
+  if (!restored.damage.empty()) tell(EventLevel::error, "store_damaged", "", restored.damage);
   publisher_.restore(restored.tables);
   const Status status = visit_reports_since(
-      config_.store.path, now.wall - kRefoldAge, kRefoldMax, [&](const ReportRow& row) {
+      config_.store.path, now.wall - kRefoldAge, kRefoldReportsEach * restored.nodes.size(), [&](const ReportRow& row) {
         Result<AgentMessage> message = schemas::decode_agent_message(row.bytes());
         if (!message || !std::holds_alternative<Report>(*message)) return;
         ingest_->refold(row.node, std::get<Report>(*message), row.received, now);
@@ -135,12 +154,18 @@ void Collector::restore(const Restored& restored) {
   if (!status) tell(EventLevel::warn, "history_unreadable", "", status.error().message);
 }
 
+void Collector::work_backlog() {
+  if (ingest_->work()) asio::post(loop_, [this] { work_backlog(); });
+}
+
 void Collector::start() {
   store_->start(
       [this](Commit commit) {
         asio::post(loop_, [this, commit = std::move(commit)] {
           if (commit.nodes_ticket != 0 && commit.nodes_ticket >= nodes_ticket_) admit_enrolled();
+          answer_durable(commit.nodes_ticket);
           ingest_->on_commit(commit);
+          notifier_->on_commit(commit);
         });
       },
       [this](Status status) {
@@ -157,8 +182,9 @@ void Collector::start() {
     asio::post(loop_,
                [this, outcome = std::move(outcome)]() mutable { on_outcome(std::move(outcome)); });
   });
+  notifier_->start();
   tell(EventLevel::info, "collector_started", "",
-       fmt::format("epoch {}, listening on {}", epoch_, server_->bound_endpoint()));
+       fmt::format("epoch {}, listening on {}", epoch_, entrances_->bound_endpoint()));
   directory_ = std::make_unique<EnrolledDirectory>(
       loop_, config_.keys.enrolled_directory,
       [this](Result<DirectoryScan> scan) { on_scan(std::move(scan)); });
@@ -175,6 +201,7 @@ void Collector::stop() {
   tick_.cancel();
   directory_.reset();
   solver_.reset();
+  notifier_->stop();
   store_->stop();
 }
 
@@ -202,13 +229,16 @@ void Collector::on_scan(Result<DirectoryScan> scan) {
     agent.id = change.entry.id;
     agent.name = change.entry.name;
     agent.public_key = change.entry.public_key;
+    agent.next_key = change.entry.next_key;
     agent.enrolled_at = change.entry.enrolled_at;
     agent.enrolled = change.entry.enrolled;
     agent.left_at = agent.enrolled ? UnixNanos{} : now.wall;
     plans_dirty_ = true;
     if (agent.enrolled) {
       to_store.push_back({change.entry, {}});
-      if (change.kind == RegistryChange::Kind::rekeyed) ingest_->on_revoked(agent.id);
+      // During a change-over the key in use stays good.
+      const bool keeps = agent.connection && change.entry.has_key(agent.connection->public_key);
+      if (change.kind == RegistryChange::Kind::rekeyed && !keeps) ingest_->on_revoked(agent.id);
       tell(EventLevel::info,
            change.kind == RegistryChange::Kind::rekeyed ? "agent_rekeyed" : "agent_enrolled",
            agent.name, fmt::format("node number {}", agent.id.value));
@@ -229,7 +259,9 @@ void Collector::on_scan(Result<DirectoryScan> scan) {
 void Collector::admit_enrolled() {
   Door::Keys keys;
   for (const auto& [id, entry] : registry_.entries()) {
-    if (entry.enrolled) keys.insert(entry.public_key);
+    if (!entry.enrolled) continue;
+    keys.insert(entry.public_key);
+    if (!entry.next_key.empty()) keys.insert(entry.next_key);
   }
   door_.set_enrolled(std::move(keys));
   nodes_ticket_ = 0;
@@ -257,7 +289,10 @@ void Collector::on_pulse() {
   const Now now = clock_.now();
   ingest_->on_timer(now, config_.routing.silent_after);
   watch_nodes(now);
+  watch_hand(now);
   update_plans(now);
+  answer_durable(0);
+  notifier_->on_timer(now);
   for (const RefusedKey& knock : door_.take_new()) {
     tell(EventLevel::warn, "key_refused", "",
          fmt::format("key {} from {}: {}", knock.public_key, knock.address, knock.reason));
@@ -292,13 +327,20 @@ void Collector::publish_view() {
   view->following = plans_.following();
   view->tables = publisher_.tables();
   view->refused_keys = door_.refused();
+  view->overrides = hand_.in_force();
+  view->audit = audit_.entries();
   view->policy = policy_;
+  view->signer = publisher_.signer();
   view->store = store_->figures();
   view->ingest = ingest_->counters();
-  view->sockets = server_->counters();
+  view->sockets = entrances_->counters();
   view->solve = solve_;
   if (solver_) view->solve.replaced = solver_->replaced();
   view->probes = probes_.figures();
+  view->faults = judge_.open();
+  view->faults.insert(view->faults.end(), past_faults_.begin(), past_faults_.end());
+  view->faults_suppressed = judge_.suppressed();
+  view->mail = notifier_->figures();
   view->estimates = estimates_.size();
   view->estimates_refused = estimates_.refused();
   view->enrolled = registry_.enrolled_count();
@@ -312,26 +354,49 @@ void Collector::publish_view() {
 }
 
 void Collector::reconfigure(const CollectorConfig& config) {
+  CollectorConfig changed = config;
   std::string restart;
+  // What a restart alone can change, as it is.
   if (!(config.listen == config_.listen)) restart += " [listen]";
-  if (!(config.keys == config_.keys)) restart += " [keys]";
+  changed.listen = config_.listen;
+  changed.keys.curve_file = config_.keys.curve_file;
+  changed.keys.curve_next_file = config_.keys.curve_next_file;
+  changed.keys.enrolled_directory = config_.keys.enrolled_directory;
+  if (!(config.keys == changed.keys)) restart += " [keys] curve files, enrolled_directory";
   if (config.store.path != config_.store.path) restart += " [store] path";
-  const ListenConfig listen = config_.listen;
-  const KeysConfig keys = config_.keys;
-  const std::string path = config_.store.path;
-  config_ = config;
-  config_.listen = listen;
-  config_.keys = keys;
-  config_.store.path = path;
+  changed.store.path = config_.store.path;
+  Result<Keys> keys = load_keys(changed);
+  if (!keys) {
+    refuse_configuration(keys.error());
+    return;
+  }
+  config_ = changed;
   policy_ = policy_of(config_);
-  plans_.set_rules(plan_rules_of(config_));
+  plans_.set_rules(plan_rules_of(config_, keys->probing));
   plans_dirty_ = true;
   publisher_.set_lifetimes({config_.routing.soft_expiry, config_.routing.hard_expiry});
   store_->reconfigure(config_.store.retention, config_.store.size_max,
                       config_.store.commit_interval);
+  judge_.set_rules(config_.faults);
+  notifier_->reconfigure(config_.mail);
   set_log_level(config_.log_level);
   tell(EventLevel::info, "config_reloaded", "",
        restart.empty() ? "all changes are in force" : "needs a restart to take effect:" + restart);
+  use_keys(*std::move(keys));
+}
+
+// A new signer signs every table anew, so that the old key can be retired.
+void Collector::use_keys(Keys keys) {
+  if (keys.signing.public_key == publisher_.signer()) return;
+  publisher_.set_key(keys.signing);
+  Result<std::vector<PublishedTable>> signed_anew = publisher_.republish(clock_.now().wall);
+  if (!signed_anew) {
+    tell(EventLevel::error, "publish_failed", "", signed_anew.error().message);
+    return;
+  }
+  send_tables(*signed_anew);
+  tell(EventLevel::info, "signer_changed", "",
+       fmt::format("{} tables are signed with the new key", signed_anew->size()));
 }
 
 void Collector::refuse_configuration(const Error& error) {

@@ -3,13 +3,14 @@
 // it all to HTTP.
 //
 // Threads: the loop (owns every member but the insides of the parts), the store's two, the
-// solver's, the HTTP pool. They meet in bounded queues and in `view()`.
+// solver's, the mailer's, the HTTP pool. They meet in bounded queues and in `view()`.
 #pragma once
 
 #include <array>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <condition_variable>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -22,7 +23,13 @@
 #include "collector/api/collector_view.h"
 #include "collector/api/probe_desk.h"
 #include "collector/config/config.h"
+#include "collector/daemon/entrances.h"
+#include "collector/faults/fault_judge.h"
+#include "collector/faults/route_moves.h"
+#include "collector/hand/audit_log.h"
+#include "collector/hand/hand.h"
 #include "collector/ingest/ingest.h"
+#include "collector/notify/notifier.h"
 #include "collector/plan/plan_keeper.h"
 #include "collector/publish/publisher.h"
 #include "collector/registry/door.h"
@@ -50,17 +57,27 @@ class Collector {
   // Applies what can change while running; names what needs a restart.
   void reconfigure(const CollectorConfig& config);
   void refuse_configuration(const Error& error);
+  // Any thread: carries the operator's order out and returns when it is on the disk, or says that
+  // it is not. Blocks for a few seconds at most.
+  [[nodiscard]] Result<OrderDone> order(const Order& order);
 
   // For the HTTP threads: thread-safe. At most kViewFresh old; when the loop is too busy to make a
   // new one in time, what there is. Nobody asks, nothing is copied.
   [[nodiscard]] std::shared_ptr<const CollectorView> view();
   [[nodiscard]] const EventLog& events() const { return *events_; }
   [[nodiscard]] ProbeDesk& probes() { return probes_; }
-  [[nodiscard]] std::string bound_endpoint() const { return server_->bound_endpoint(); }
+  [[nodiscard]] Notifier& notifier() { return *notifier_; }
+  [[nodiscard]] std::string bound_endpoint() const { return entrances_->bound_endpoint(); }
+  [[nodiscard]] std::string next_endpoint() const { return entrances_->next_endpoint(); }
   [[nodiscard]] const std::string& store_path() const { return config_.store.path; }
 
  private:
-  Collector(asio::io_context& loop, const CollectorConfig& config, SigningKey signing_key,
+  struct Keys {
+    SigningKey signing;
+    std::shared_ptr<const Secret> probing;  // null: probes are open
+  };
+  [[nodiscard]] static Result<Keys> load_keys(const CollectorConfig& config);
+  Collector(asio::io_context& loop, const CollectorConfig& config, Keys keys,
             std::unique_ptr<Store> store, Restored restored);
 
   // collector.cc: composition
@@ -72,7 +89,31 @@ class Collector {
   void arm_pulse();
   void arm_tick();
   void publish_view();
+  void work_backlog();
+  void use_keys(Keys keys);
   void tell(EventLevel level, std::string_view name, std::string node, std::string detail);
+
+  // collector_hand.cc: the operator's hand
+  using OrderAnswer = std::function<void(Result<OrderDone>)>;
+  void carry_out(const Order& order, OrderAnswer answer);
+  [[nodiscard]] Result<HandOutcome> dispatch(const Order& order, Now now);
+  [[nodiscard]] Result<HandOutcome> override_routes(const Order& order, Now now);
+  [[nodiscard]] Result<HandOutcome> roll_back(Order order, Now now);
+  [[nodiscard]] RouteTable rolled_back(const RouteTable& current, const RouteTable& old, Now now,
+                                       std::size_t& kept) const;
+  [[nodiscard]] std::vector<CandidatePath> usable_candidates(const RouteTable& table,
+                                                             const Route& route, Now now) const;
+  [[nodiscard]] Result<HandOutcome> enrol(const Order& order);
+  [[nodiscard]] Result<HandOutcome> revoke(const Order& order);
+  [[nodiscard]] Result<HandOutcome> rekey(const Order& order);
+  [[nodiscard]] Result<HandOutcome> finish_rekey(const Order& order);
+  [[nodiscard]] Error unknown_node(const std::string& name) const;
+  [[nodiscard]] HandFleet hand_fleet(Now now) const;
+  void answer_durable(std::uint64_t ticket);
+  void watch_hand(Now now);
+  void renew_tables(Now now);
+  void add_pins(optimizer::NetworkView& view) const;
+  void keep_earlier_paths(optimizer::NetworkView& view) const;
 
   // collector_routes.cc: from estimates to tables in the agents' hands
   [[nodiscard]] bool may_solve(Now now);
@@ -86,6 +127,7 @@ class Collector {
       const optimizer::FleetEstimates& estimates, const Standings& standings, MonoTime now);
   [[nodiscard]] SolveJob solve_job(Now now);
   void solve_tick();
+  void look_at(const std::vector<optimizer::LinkBelief>& links, Now now);
   void solve_alarm();
   void on_outcome(SolveOutcome outcome);
   void publish_tables(std::vector<RouteTable> tables, const SolveOutcome& outcome);
@@ -96,6 +138,11 @@ class Collector {
   void watch_nodes(Now now);
   void note_link_state(LinkId link);
   void note_loaded(const AgentRecord& agent);
+
+  // collector_faults.cc: what is wrong and worth telling
+  [[nodiscard]] NodeTable node_table() const;
+  void judge_faults(const std::vector<optimizer::LinkBelief>& links, Now now);
+  void tell_fault(const FaultChange& change);
 
   // collector_plan.cc: who measures what
   [[nodiscard]] std::vector<Node> planned_nodes() const;
@@ -123,8 +170,12 @@ class Collector {
   PlanKeeper plans_;
   Publisher publisher_;
   ProbeDesk probes_;
+  FaultJudge judge_;
+  RouteMoves moves_;
+  std::deque<Fault> past_faults_;  // the newest resolved ones, oldest first
+  std::unique_ptr<Notifier> notifier_;
   std::unique_ptr<Ingest> ingest_;
-  std::unique_ptr<MessageServer> server_;
+  std::unique_ptr<Entrances> entrances_;
   std::unique_ptr<EnrolledDirectory> directory_;
   std::unique_ptr<Solver> solver_;
   asio::steady_timer pulse_;
@@ -142,7 +193,18 @@ class Collector {
   std::set<TableVersion> awaited_;  // versions not loaded by all yet, for `table_loaded`
   SolveFigures solve_;
   MonoTime refusal_told_;
-  std::set<LinkId> troubled_;  // links that an alarm holds for suspect or dead
+
+  Hand hand_;
+  AuditLog audit_;
+  struct OpenOrder {
+    std::uint64_t ticket = 0;
+    MonoTime deadline;
+    OrderDone done;
+    OrderAnswer answer;
+  };
+  std::vector<OpenOrder> open_orders_;  // carried out, on their way to the disk
+  bool tables_differ_ = false;          // what is published is not what the solver decided last
+  std::set<LinkId> troubled_;           // links that an alarm holds for suspect or dead
 
   Snapshot<CollectorView> view_;
   std::mutex view_mutex_;

@@ -48,7 +48,7 @@ void Collector::send_plan(AgentRecord& agent, Now now) {
   const Plan plan = plans_.issue(agent.id, now);
   agent.plan.sent_version = plan.version;
   agent.plan.sent = now.wall;
-  server_->send(agent.connection->connection, schemas::encode(CollectorMessage(plan)));
+  entrances_->send(agent.connection->connection, schemas::encode(CollectorMessage(plan)));
 }
 
 // What a node says of itself is kept, so that a restarted collector knows its fleet at once.
@@ -94,8 +94,8 @@ void Collector::dispatch_probes(Now) {
                                        fmt::format("the agent of {} is not connected", name)});
       continue;
     }
-    if (!server_->send(agent->second.connection->connection,
-                       schemas::encode(CollectorMessage(request)))) {
+    if (!entrances_->send(agent->second.connection->connection,
+                          schemas::encode(CollectorMessage(request)))) {
       probes_.refuse(request.request,
                      {ErrorCode::unavailable, "the agent's connection is full or gone"});
     }

@@ -91,9 +91,12 @@ optimizer::NetworkView Collector::network_view(Now now) const {
     optimizer::NodeView node;
     node.node = *agent.profile;
     node.reporting = agent.enrolled && agent.heard();
+    node.drained = hand_.drained(agent.name);
+    node.held = hand_.held(agent.profile->region);
     view.nodes.push_back(std::move(node));
     if (agent.enrolled) ++view.agents_enrolled;
   }
+  add_pins(view);
   return view;
 }
 
@@ -124,9 +127,15 @@ bool Collector::may_solve(Now now) {
 
 void Collector::solve_tick() {
   const Now now = clock_.now();
-  if (!may_solve(now)) return;
+  if (hand_.frozen() != nullptr || !may_solve(now)) {
+    judge_faults(beliefs(now), now);
+    if (hand_.frozen() == nullptr) return;
+    changed_links_.clear();
+    renew_tables(now);
+    return;
+  }
   SolveJob job = solve_job(now);
-  if (job.view.nodes.size() < 2) return;
+  job.all_tables = tables_differ_;
   changed_links_.clear();  // a tick looks at every link
   solver_->submit(std::move(job));
 }
@@ -134,7 +143,7 @@ void Collector::solve_tick() {
 void Collector::solve_alarm() {
   alarm_scheduled_ = false;
   const Now now = clock_.now();
-  if (!may_solve(now) || changed_links_.empty()) return;
+  if (hand_.frozen() != nullptr || !may_solve(now) || changed_links_.empty()) return;
   SolveJob job = solve_job(now);
   job.request.mode = optimizer::PlanMode::alarm;
   job.request.changed = std::exchange(changed_links_, {});
@@ -193,7 +202,7 @@ void Collector::watch_nodes(Now now) {
       plans_dirty_ = true;
     }
   }
-  if (verdicts.empty()) return;
+  if (verdicts.empty() || hand_.frozen() != nullptr) return;
   solve_alarm();
   republish_reasons();
 }
@@ -207,6 +216,8 @@ void Collector::on_outcome(SolveOutcome outcome) {
   solve_.last_took = outcome.took;
   solve_.last_trigger = alarm ? "alarm" : "tick";
   solve_.took.add(outcome.took);
+  if (hand_.frozen() != nullptr) return;  // begun before the operator froze routes
+  if (!alarm) look_at(outcome.links, now);
   if (!outcome.guard.publish) {
     ++solve_.refused;
     if (solve_.last_refusal != outcome.guard.reason ||
@@ -219,14 +230,11 @@ void Collector::on_outcome(SolveOutcome outcome) {
   }
   solve_.last_refusal.clear();
   solve_.moves += outcome.moves.size();
+  if (outcome.all_tables) tables_differ_ = false;
+  moves_.add(outcome.moves, now.wall);
   publish_tables(std::move(outcome.tables), outcome);
   if (alarm) return;
 
-  for (const LinkId link : outcome.outdated) {
-    // One probe a second would take minutes to show that a link has healed.
-    plans_.warm_link(link, now.mono);
-    plans_dirty_ = true;
-  }
   for (const optimizer::Suppression& held : outcome.suppressed) {
     if (held.reason != optimizer::SuppressionReason::unconfirmed &&
         held.reason != optimizer::SuppressionReason::dwelling) {
@@ -239,7 +247,22 @@ void Collector::on_outcome(SolveOutcome outcome) {
     }
     plans_.warm_pair(near, held.to, now.mono);
   }
-  Result<std::vector<PublishedTable>> renewed = publisher_.refresh(now.wall);
+  renew_tables(now);
+}
+
+void Collector::look_at(const std::vector<optimizer::LinkBelief>& links, Now now) {
+  judge_faults(links, now);
+  for (const optimizer::LinkBelief& belief : links) {
+    if (!belief.loss_outdated || belief.state != LinkState::alive) continue;
+    // One probe a second would take minutes to show that a link has healed.
+    plans_.warm_link(belief.link, now.mono);
+    plans_dirty_ = true;
+  }
+}
+
+void Collector::renew_tables(Now now) {
+  Result<std::vector<PublishedTable>> renewed =
+      publisher_.refresh(now.wall, hand_.frozen() != nullptr);
   if (renewed) {
     send_tables(*renewed);
   } else {
@@ -322,8 +345,8 @@ void Collector::send_tables(const std::vector<PublishedTable>& published) {
 void Collector::send_table(const AgentRecord& agent) {
   const PublishedTable* published = publisher_.current(agent.id);
   if (published == nullptr || !agent.connection) return;
-  server_->send(agent.connection->connection,
-                schemas::encode(CollectorMessage(*published->envelope)));
+  entrances_->send(agent.connection->connection,
+                   schemas::encode(CollectorMessage(*published->envelope)));
 }
 
 // Says once for each version that everybody it was for, and can be heard, has it.

@@ -28,7 +28,7 @@ optimizer::Policy policy_of(const CollectorConfig& config) {
   return policy;
 }
 
-PlanRules plan_rules_of(const CollectorConfig& config) {
+PlanRules plan_rules_of(const CollectorConfig& config, std::shared_ptr<const Secret> master) {
   PlanRules rules;
   rules.fast_interval = config.probing.fast_interval;
   rules.slow_interval = config.probing.slow_interval;
@@ -36,6 +36,7 @@ PlanRules plan_rules_of(const CollectorConfig& config) {
   rules.warm_up = config.probing.warm_up;
   rules.lifetime = config.probing.plan_lifetime;
   rules.links = policy_of(config).links;
+  rules.master = std::move(master);
   return rules;
 }
 

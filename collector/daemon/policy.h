@@ -8,6 +8,7 @@
 namespace linkpilot::collector {
 
 [[nodiscard]] optimizer::Policy policy_of(const CollectorConfig& config);
-[[nodiscard]] PlanRules plan_rules_of(const CollectorConfig& config);
+[[nodiscard]] PlanRules plan_rules_of(const CollectorConfig& config,
+                                      std::shared_ptr<const Secret> master);
 
 }  // namespace linkpilot::collector

@@ -6,6 +6,7 @@
 
 #include "base/runtime/curve_keys.h"
 #include "base/runtime/files.h"
+#include "base/runtime/secret_file.h"
 
 namespace linkpilot::collector {
 
@@ -27,6 +28,7 @@ http = "127.0.0.1:7180"
 curve_file = "collector.key"
 signing_file = "routes.key"
 enrolled_directory = "enrolled"
+probing_file = "probing.key"
 
 [store]
 path = "collector.sqlite"
@@ -69,6 +71,9 @@ Result<SetupReport> set_up(const std::string& directory) {
   if (!status) return fail(status.error());
   status = make(base / "routes.key",
                 [](const std::string& path) { return save_signing_key(path, make_signing_key()); });
+  if (!status) return fail(status.error());
+  status = make(base / "probing.key",
+                [](const std::string& path) { return save_secret(path, make_secret()); });
   if (!status) return fail(status.error());
   status = make(base / "token", [](const std::string& path) {
     return replace_file(path, octets_of(make_token()), kSecretMode);

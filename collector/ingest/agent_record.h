@@ -10,6 +10,7 @@
 
 #include "base/fleet.h"
 #include "base/message.h"
+#include "base/runtime/message_socket.h"
 #include "base/time.h"
 
 namespace linkpilot::collector {
@@ -33,6 +34,7 @@ struct ReportFigures {
 struct AgentConnection {
   std::string connection;  // the transport's routing id
   std::string public_key;
+  TransportId transport{};
   std::uint64_t run_id = 0;
   std::string address;
   UnixNanos since;
@@ -58,6 +60,7 @@ struct AgentRecord {
   NodeId id;
   std::string name;
   std::string public_key;
+  std::string next_key;  // during a change-over
   UnixNanos enrolled_at;
   bool enrolled = false;
   UnixNanos left_at;  // when it ceased to be enrolled; zero while it is
@@ -83,6 +86,8 @@ struct AgentRecord {
   NodeLoad load;
   PlanFigures plan;
   TableFigures table;
+  std::optional<AgentStatus> status;  // what it last said of itself
+  Now status_at;
 
   [[nodiscard]] bool heard() const { return state == AgentState::connected; }
 };

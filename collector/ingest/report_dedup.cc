@@ -1,6 +1,7 @@
 #include "collector/ingest/report_dedup.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/assert.h"
 
@@ -79,6 +80,20 @@ ReportDedup::Judgement ReportDedup::take(ReportId id, std::uint64_t spool_droppe
   }
   out.mark = epoch.mark;
   return out;
+}
+
+void ReportDedup::give_up(ReportId up_to, std::uint64_t spool_dropped, MonoTime now) {
+  Epoch& epoch = open({up_to.epoch, up_to.sequence + 1}, spool_dropped, now);
+  epoch.used = now;
+  if (up_to.sequence <= epoch.mark.high) return;
+  const auto beyond = epoch.ahead.upper_bound(up_to.sequence);
+  const auto came = static_cast<std::uint64_t>(std::distance(epoch.ahead.begin(), beyond));
+  epoch.mark.skipped += up_to.sequence - epoch.mark.high - came;
+  epoch.mark.high = up_to.sequence;
+  epoch.ahead.erase(epoch.ahead.begin(), beyond);
+  close_up(epoch);
+  epoch.gap_since.reset();
+  if (!epoch.ahead.empty()) epoch.gap_since = now;
 }
 
 std::optional<EpochMark> ReportDedup::mark(std::uint64_t epoch) const {

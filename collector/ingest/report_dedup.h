@@ -4,9 +4,9 @@
 // Sequences of an epoch count up from 1 without gaps, so the state is a high-water mark plus the
 // few that came early. A gap is closed by the missing reports; by the agent's word that it dropped
 // them
-// (`spool_dropped` counts all that it ever dropped); or, lest the agent's window stays shut for
-// ever, by time (kGapPatience), and is then told. Bounds: kEpochsMax epochs, kAheadMax early
-// reports of each.
+// (`spool_dropped` counts all that it ever dropped) or never used their numbers (ReportsGone); or,
+// lest the agent's window stays shut for ever, by time (kGapPatience), and is then told. Bounds:
+// kEpochsMax epochs, kAheadMax early reports of each.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +49,9 @@ class ReportDedup {
   [[nodiscard]] Verdict judge(ReportId id, std::uint64_t spool_dropped, MonoTime now);
   // Takes a report that `judge` called fresh.
   Judgement take(ReportId id, std::uint64_t spool_dropped, MonoTime now);
+
+  // The agent's word that what is missing up to here will not come.
+  void give_up(ReportId up_to, std::uint64_t spool_dropped, MonoTime now);
 
   [[nodiscard]] std::optional<EpochMark> mark(std::uint64_t epoch) const;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "collector/plan/pair_secret.h"
+
 namespace linkpilot::collector {
 
 namespace {
@@ -106,6 +108,7 @@ std::set<NodeId> PlanKeeper::update(std::span<const Node> nodes,
   const bool names_changed = !std::equal(nodes.begin(), nodes.end(), nodes_.begin(), nodes_.end());
   nodes_.assign(nodes.begin(), nodes.end());
   const Wanted wanted = wanted_by(tables);
+  const std::uint32_t epoch = rules_.master == nullptr ? 0 : secret_epoch(*rules_.master);
 
   std::map<NodeId, std::vector<PacedLink>> shares;
   for (const Node& node : nodes_) shares[node.id];
@@ -116,6 +119,11 @@ std::set<NodeId> PlanKeeper::update(std::span<const Node> nodes,
     link.planned.peer = {far_port.advertised, far_port.stamp_port};
     link.planned.interval = is_fast(paced) ? rules_.fast_interval : rules_.slow_interval;
     link.planned.flows = rules_.flows;
+    if (rules_.master != nullptr) {
+      link.planned.mode = ProbeMode::stamp_authenticated;
+      link.planned.secret_epoch = epoch;
+    }
+    link.planned.in_use = paced == Pace::best_first_hop || paced == Pace::second_first_hop;
     link.pace = paced;
     std::vector<PacedLink>& share = shares[near.id];
     if (share.size() < kPlanLinksMax) share.push_back(std::move(link));
@@ -183,7 +191,12 @@ Plan PlanKeeper::issue(NodeId node, Now now) {
   plan.self = node;
   plan.nodes = nodes_;
   plan.links.reserve(share.links.size());
-  for (const PacedLink& link : share.links) plan.links.push_back(link.planned);
+  for (const PacedLink& link : share.links) {
+    plan.links.push_back(link.planned);
+    if (link.planned.mode != ProbeMode::stamp_authenticated || rules_.master == nullptr) continue;
+    plan.links.back().secret =
+        pair_secret(*rules_.master, link.planned.link.from.node, link.planned.link.to.node);
+  }
   return plan;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <string_view>
@@ -16,6 +17,7 @@
 #include "base/fleet.h"
 #include "base/plan.h"
 #include "base/route_table.h"
+#include "base/runtime/secret_file.h"
 #include "base/time.h"
 #include "optimizer/policy/policy.h"
 
@@ -28,6 +30,7 @@ struct PlanRules {
   Duration warm_up = std::chrono::seconds(15);
   Duration lifetime = std::chrono::seconds(60);
   optimizer::LinkPolicy links;
+  std::shared_ptr<const Secret> master;  // authenticated probes; null: open ones
 };
 
 enum class Pace : std::uint8_t {
@@ -70,7 +73,8 @@ class PlanKeeper {
   void warm_link(LinkId link, MonoTime now);
   void warm_pair(NodeId a, NodeId b, MonoTime now);
 
-  // The message for one agent, under a new version.
+  // The message for one agent, under a new version. The secrets of its pairs are in it alone:
+  // `plans()` may be shown to anybody.
   [[nodiscard]] Plan issue(NodeId node, Now now);
 
   [[nodiscard]] const NodePlan* find(NodeId node) const;

@@ -55,15 +55,22 @@ Result<std::vector<PublishedTable>> Publisher::publish(std::vector<RouteTable> t
   return out;
 }
 
-Result<std::vector<PublishedTable>> Publisher::refresh(UnixNanos now) {
+Result<std::vector<PublishedTable>> Publisher::refresh(UnixNanos now, bool with_restored) {
   std::vector<RouteTable> due;
   for (const auto& [node, published] : current_) {
     const RouteTable& table = *published.table;
-    if (published.restored) continue;  // an earlier run's word is not renewed without a solve
+    if (published.restored && !with_restored)
+      continue;  // an earlier run's word is not renewed without a solve
     const Duration soft = table.valid_until_soft - table.created;
     if (now - table.created >= soft / 5 * 3) due.push_back(table);
   }
   return publish(std::move(due), now);
+}
+
+Result<std::vector<PublishedTable>> Publisher::republish(UnixNanos now) {
+  std::vector<RouteTable> tables;
+  for (const auto& [node, published] : current_) tables.push_back(*published.table);
+  return publish(std::move(tables), now);
 }
 
 const PublishedTable* Publisher::current(NodeId node) const {

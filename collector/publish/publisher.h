@@ -39,7 +39,14 @@ class Publisher {
   [[nodiscard]] Result<std::vector<PublishedTable>> publish(std::vector<RouteTable> tables,
                                                             UnixNanos now);
   // Publishes anew what comes near its soft expiry (60 % of its time), unchanged but for the times.
-  [[nodiscard]] Result<std::vector<PublishedTable>> refresh(UnixNanos now);
+  // Tables of an earlier run are renewed without a solve only where the operator says that routes
+  // stay as they are.
+  [[nodiscard]] Result<std::vector<PublishedTable>> refresh(UnixNanos now,
+                                                            bool with_restored = false);
+  // Every later table is signed with this key; `republish` signs those in force with it.
+  void set_key(const SigningKey& key) { key_ = key; }
+  [[nodiscard]] const SigningPublicKey& signer() const { return key_.public_key; }
+  [[nodiscard]] Result<std::vector<PublishedTable>> republish(UnixNanos now);
   // The node is no longer enrolled.
   void forget(NodeId node) { current_.erase(node); }
 

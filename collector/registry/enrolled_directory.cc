@@ -11,6 +11,7 @@
 
 #include "base/fleet.h"
 #include "base/runtime/curve_keys.h"
+#include "base/runtime/files.h"
 
 namespace linkpilot::collector {
 
@@ -20,6 +21,8 @@ constexpr auto kScanInterval = std::chrono::seconds(2);
 // A file that is being written is seen a moment later, whole.
 constexpr auto kSettle = std::chrono::milliseconds(20);
 constexpr std::size_t kFilesMax = 2 * kFleetNodesMax;
+constexpr std::size_t kKeysPerNode = 2;
+constexpr unsigned kKeyFileMode = 0644;
 
 }  // namespace
 
@@ -39,12 +42,13 @@ Result<DirectoryScan> scan_enrolled_directory(const std::string& path) {
     }
     const std::filesystem::path file = entry->path();
     if (file.extension() != ".pub") continue;
-    Result<std::string> key = load_curve_public_key(file.string());
-    if (!key) {
-      scan.unreadable.push_back(key.error().message);
+    Result<std::vector<std::string>> keys = load_curve_public_keys(file.string(), kKeysPerNode);
+    if (!keys) {
+      scan.unreadable.push_back(keys.error().message);
       continue;
     }
-    scan.files.push_back({file.stem().string(), *std::move(key)});
+    scan.files.push_back(
+        {file.stem().string(), keys->front(), keys->size() > 1 ? keys->back() : ""});
   }
   if (error) {
     // Half a listing would revoke the other half.
@@ -52,6 +56,22 @@ Result<DirectoryScan> scan_enrolled_directory(const std::string& path) {
                 fmt::format("enrolled directory {}: {}", path, error.message()));
   }
   return scan;
+}
+
+Status write_key_file(const std::string& directory, const KeyFile& file) {
+  std::string text = file.public_key + "\n";
+  if (!file.next_key.empty()) text += file.next_key + "\n";
+  const std::string path = fmt::format("{}/{}.pub", directory, file.name);
+  return replace_file(path, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()},
+                      kKeyFileMode);
+}
+
+Status remove_key_file(const std::string& directory, const std::string& name) {
+  const std::string path = fmt::format("{}/{}.pub", directory, name);
+  std::error_code error;
+  if (std::filesystem::remove(path, error)) return {};
+  return fail(error ? ErrorCode::permission : ErrorCode::not_found,
+              fmt::format("cannot remove {}: {}", path, error ? error.message() : "no such file"));
 }
 
 struct EnrolledDirectory::State {
@@ -115,5 +135,6 @@ EnrolledDirectory::EnrolledDirectory(asio::io_context& loop, std::string path, O
 EnrolledDirectory::~EnrolledDirectory() = default;
 
 void EnrolledDirectory::start() { state_->scan(); }
+void EnrolledDirectory::scan() { state_->scan(); }
 
 }  // namespace linkpilot::collector

@@ -20,6 +20,10 @@ struct DirectoryScan {
 };
 [[nodiscard]] Result<DirectoryScan> scan_enrolled_directory(const std::string& path);
 
+// Writes NAME.pub whole or not at all: one key, or two during a change-over.
+[[nodiscard]] Status write_key_file(const std::string& directory, const KeyFile& file);
+[[nodiscard]] Status remove_key_file(const std::string& directory, const std::string& name);
+
 class EnrolledDirectory {
  public:
   using OnScan = std::function<void(Result<DirectoryScan>)>;
@@ -29,6 +33,8 @@ class EnrolledDirectory {
   EnrolledDirectory(const EnrolledDirectory&) = delete;
   EnrolledDirectory& operator=(const EnrolledDirectory&) = delete;
   void start();
+  // Looks now: what `enrol` and `revoke` changed is in force when this returns.
+  void scan();
 
  private:
   struct State;

@@ -23,15 +23,23 @@ std::vector<RegistryChange> Registry::apply(std::vector<KeyFile> files, UnixNano
             [](const KeyFile& a, const KeyFile& b) { return a.name < b.name; });
 
   std::unordered_map<std::string, NodeId> keys;
+  std::size_t enrolled = 0;
   std::map<std::string, std::string> refusals;
+  const auto holder = [&keys](const KeyFile& file) {
+    for (const std::string& key : {file.public_key, file.next_key}) {
+      const auto found = keys.find(key);
+      if (found != keys.end()) return found->second;
+    }
+    return NodeId{};
+  };
   for (const KeyFile& file : files) {
     std::string reason;
     if (!is_valid_node_name(file.name)) {
       reason = fmt::format("\"{}\" is not a node name: use lower-case letters, digits and '-'",
                            file.name);
-    } else if (const auto held = keys.find(file.public_key); held != keys.end()) {
-      reason = fmt::format("its key is already enrolled as {}", entries_.at(held->second).name);
-    } else if (keys.size() >= kFleetNodesMax) {
+    } else if (const NodeId held = holder(file); held != NodeId{}) {
+      reason = fmt::format("its key is already enrolled as {}", entries_.at(held).name);
+    } else if (enrolled >= kFleetNodesMax) {
       reason = fmt::format("the fleet is full ({} nodes)", kFleetNodesMax);
     } else if (entry_of(file.name) == nullptr && next_id() == NodeId{}) {
       reason = "all node numbers have been used";
@@ -51,18 +59,22 @@ std::vector<RegistryChange> Registry::apply(std::vector<KeyFile> files, UnixNano
     if (entry == nullptr) {
       const NodeId id = next_id();
       entry = &entries_[id];
-      *entry = {id, file.name, file.public_key, now, true};
+      *entry = {id, file.name, file.public_key, now, true, file.next_key};
       by_name_[file.name] = id;
       changes.push_back({RegistryChange::Kind::enrolled, *entry, ""});
     } else if (!entry->enrolled) {
       entry->enrolled = true;
       entry->public_key = file.public_key;
+      entry->next_key = file.next_key;
       changes.push_back({RegistryChange::Kind::enrolled, *entry, ""});
-    } else if (entry->public_key != file.public_key) {
+    } else if (entry->public_key != file.public_key || entry->next_key != file.next_key) {
       entry->public_key = file.public_key;
+      entry->next_key = file.next_key;
       changes.push_back({RegistryChange::Kind::rekeyed, *entry, ""});
     }
     keys[file.public_key] = entry->id;
+    if (!file.next_key.empty()) keys[file.next_key] = entry->id;
+    ++enrolled;
   }
 
   for (auto& [id, entry] : entries_) {
@@ -70,9 +82,11 @@ std::vector<RegistryChange> Registry::apply(std::vector<KeyFile> files, UnixNano
     const auto held = keys.find(entry.public_key);
     if (held != keys.end() && held->second == id) continue;
     entry.enrolled = false;
+    entry.next_key.clear();
     changes.push_back({RegistryChange::Kind::revoked, entry, ""});
   }
   by_key_ = std::move(keys);
+  enrolled_ = enrolled;
   refusals_ = std::move(refusals);
   return changes;
 }

@@ -2,7 +2,8 @@
 // caller reads the directory (enrolled_directory.h) and keeps what `apply` assigns (store/).
 //
 // A node is known by its name; its number is assigned once and never reused, so an enrolment that
-// was withdrawn and comes back has its old number. A key belongs to one name only.
+// was withdrawn and comes back has its old number. A key belongs to one name only. While an agent
+// changes its key, its file holds two of them and either may connect.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@ namespace linkpilot::collector {
 struct KeyFile {
   std::string name;
   std::string public_key;  // Z85
+  std::string next_key{};  // the other one, during a change-over; empty: none
   friend bool operator==(const KeyFile&, const KeyFile&) = default;
 };
 
@@ -32,6 +34,10 @@ struct RegistryEntry {
   std::string public_key;  // the last one
   UnixNanos enrolled_at;   // first time
   bool enrolled = false;   // now
+  std::string next_key{};  // during a change-over; not stored, the directory has it
+  [[nodiscard]] bool has_key(const std::string& key) const {
+    return !key.empty() && (key == public_key || key == next_key);
+  }
   friend bool operator==(const RegistryEntry&, const RegistryEntry&) = default;
 };
 
@@ -57,7 +63,7 @@ class Registry {
   [[nodiscard]] const RegistryEntry* find_name(std::string_view name) const;
   [[nodiscard]] const RegistryEntry* find(NodeId id) const;
   [[nodiscard]] const std::map<NodeId, RegistryEntry>& entries() const { return entries_; }
-  [[nodiscard]] std::size_t enrolled_count() const { return by_key_.size(); }
+  [[nodiscard]] std::size_t enrolled_count() const { return enrolled_; }
 
  private:
   RegistryEntry* entry_of(const std::string& name);
@@ -66,7 +72,8 @@ class Registry {
   std::map<NodeId, RegistryEntry> entries_;
   std::unordered_map<std::string, NodeId> by_name_;
   std::unordered_map<std::string, NodeId> by_key_;  // enrolled ones only
-  std::map<std::string, std::string> refusals_;     // name -> reason, as told last
+  std::size_t enrolled_ = 0;
+  std::map<std::string, std::string> refusals_;  // name -> reason, as told last
 };
 
 // Names closest to `name`, best first, at most three: for "no node tokio; did you mean tokyo".

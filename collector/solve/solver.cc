@@ -10,6 +10,7 @@ namespace linkpilot::collector {
 
 SolveJob merge_jobs(const SolveJob& older, SolveJob newer) {
   using optimizer::PlanMode;
+  newer.all_tables = newer.all_tables || older.all_tables;
   newer.request.forced = newer.request.forced || older.request.forced;
   if (older.request.mode == PlanMode::tick || newer.request.mode == PlanMode::tick) {
     newer.request.mode = PlanMode::tick;  // looks at every link
@@ -41,17 +42,13 @@ struct Solver::State {
       planner = std::move(result.next);
       SolveOutcome outcome;
       outcome.tables = std::move(result.tables);
+      outcome.all_tables = job.all_tables && result.guard.publish;
+      if (outcome.all_tables) outcome.tables = planner.tables();
       outcome.suppressed = std::move(result.suppressed);
       outcome.moves = std::move(result.moves);
       outcome.guard = std::move(result.guard);
       outcome.mode = job.request.mode;
-      if (outcome.mode == optimizer::PlanMode::tick) {
-        for (const optimizer::LinkBelief& belief : job.view.links) {
-          if (belief.loss_outdated && belief.state == LinkState::alive) {
-            outcome.outdated.push_back(belief.link);
-          }
-        }
-      }
+      if (outcome.mode == optimizer::PlanMode::tick) outcome.links = std::move(job.view.links);
       outcome.took = std::chrono::steady_clock::now() - began;
       on_outcome(std::move(outcome));
     }

@@ -18,16 +18,17 @@ struct SolveJob {
   optimizer::Policy policy;
   optimizer::PlanRequest request;
   Now now;
+  bool all_tables = false;  // answer with every node's table, not the changed ones alone
 };
 
 struct SolveOutcome {
-  std::vector<RouteTable> tables;  // changed ones
+  std::vector<RouteTable> tables;  // changed ones, or all
+  bool all_tables = false;
   std::vector<optimizer::Suppression> suppressed;
   std::vector<optimizer::RouteMove> moves;
   optimizer::GuardVerdict guard;
   optimizer::PlanMode mode = optimizer::PlanMode::tick;
-  // Links whose record of loss deserves faster probes (LinkBelief::loss_outdated); of ticks only.
-  std::vector<LinkId> outdated;
+  std::vector<optimizer::LinkBelief> links;  // what it was decided on; of ticks only
   Duration took{};
 };
 

@@ -1,6 +1,7 @@
 #include "collector/store/commit_writer.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "collector/store/store_schema.h"
 
@@ -35,13 +36,20 @@ Status CommitWriter::prepare() {
        "INSERT INTO nodes(id, name, public_key, enrolled_ns, hello) VALUES(?, ?, ?, ?, ?) "
        "ON CONFLICT(id) DO UPDATE SET public_key = excluded.public_key, "
        "hello = CASE WHEN length(excluded.hello) > 0 THEN excluded.hello ELSE hello END"},
+      {&insert_override_,
+       "INSERT OR REPLACE INTO overrides(id, kind, node, target, via, region, epoch, version, "
+       "author, reason, created_ns, expires_ns) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+      {&delete_override_, "DELETE FROM overrides WHERE id = ?"},
+      {&insert_audit_,
+       "INSERT OR REPLACE INTO audit(id, time_ns, author, action, subject, outcome, reason, "
+       "detail) VALUES(?, ?, ?, ?, ?, ?, ?, ?)"},
   };
   for (const Prepared& each : statements) {
     Result<Statement> statement = database_.prepare(each.sql);
     if (!statement) return fail(statement.error());
     *each.statement = *std::move(statement);
   }
-  return {};
+  return faults_.prepare(database_);
 }
 
 Status CommitWriter::commit(const NoteBatch& batch) {
@@ -53,6 +61,9 @@ Status CommitWriter::commit(const NoteBatch& batch) {
 }
 
 Status CommitWriter::write(const NoteBatch& batch) {
+  if (!batch.faults.empty()) {
+    if (Status status = faults_.write(database_, batch.faults); !status) return status;
+  }
   for (const StoredNode& node : batch.nodes) {
     Status status = replace_node_.bind(1, std::int64_t{node.entry.id.value})
                         .bind(2, node.entry.name)
@@ -89,9 +100,54 @@ Status CommitWriter::write(const NoteBatch& batch) {
                         .run();
     if (!status) return status;
   }
+  for (const HandChange& change : batch.hand) {
+    if (Status status = write_hand(change); !status) return status;
+  }
   if (batch.events.empty()) return {};
   return database_.execute(
       fmt::format("DELETE FROM events WHERE id <= {} - {}", batch.events.back().id, kEventsKept));
+}
+
+Status CommitWriter::write_hand(const HandChange& change) {
+  for (const Override& over : change.put) {
+    // Names of nodes hold no comma.
+    const std::string via = fmt::format("{}", fmt::join(over.via, ","));
+    Status status = insert_override_.bind(1, as_stored(over.id))
+                        .bind(2, static_cast<std::int64_t>(over.kind))
+                        .bind(3, over.node)
+                        .bind(4, over.target)
+                        .bind(5, via)
+                        .bind(6, over.region)
+                        .bind(7, as_stored(over.version.epoch))
+                        .bind(8, as_stored(over.version.version))
+                        .bind(9, over.author)
+                        .bind(10, over.reason)
+                        .bind(11, over.created.ns)
+                        .bind(12, over.expires.ns)
+                        .run();
+    if (!status) return status;
+    status = database_.execute(fmt::format(
+        "INSERT OR REPLACE INTO meta(name, value) VALUES('next_override', {})", over.id + 1));
+    if (!status) return status;
+  }
+  for (const std::uint64_t id : change.ended) {
+    if (Status status = delete_override_.bind(1, as_stored(id)).run(); !status) return status;
+  }
+  for (const AuditEntry& entry : change.audit) {
+    Status status = insert_audit_.bind(1, as_stored(entry.id))
+                        .bind(2, entry.time.ns)
+                        .bind(3, entry.author)
+                        .bind(4, entry.action)
+                        .bind(5, entry.subject)
+                        .bind(6, entry.outcome)
+                        .bind(7, entry.reason)
+                        .bind(8, entry.detail)
+                        .run();
+    if (!status) return status;
+  }
+  if (change.audit.empty()) return {};
+  return database_.execute(
+      fmt::format("DELETE FROM audit WHERE id <= {} - {}", change.audit.back().id, kAuditKept));
 }
 
 Result<std::uint64_t> CommitWriter::used_bytes() {

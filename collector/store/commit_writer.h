@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "collector/store/database.h"
+#include "collector/store/fault_rows.h"
 #include "collector/store/store.h"
 
 namespace linkpilot::collector {
@@ -19,8 +20,13 @@ struct NoteBatch {
   };
   std::vector<Table> tables;
   std::vector<StoredNode> nodes;
+  std::vector<HandChange> hand;
   std::uint64_t nodes_ticket = 0;
-  [[nodiscard]] bool empty() const { return events.empty() && tables.empty() && nodes.empty(); }
+  FaultNotes faults;
+  std::uint64_t faults_ticket = 0;
+  [[nodiscard]] bool empty() const {
+    return events.empty() && tables.empty() && nodes.empty() && hand.empty() && faults.empty();
+  }
 };
 
 class CommitWriter {
@@ -37,12 +43,17 @@ class CommitWriter {
   explicit CommitWriter(Database database) : database_(std::move(database)) {}
   [[nodiscard]] Status prepare();
   [[nodiscard]] Status write(const NoteBatch& batch);
+  [[nodiscard]] Status write_hand(const HandChange& change);
 
   Database database_;
   Statement insert_event_;
   Statement insert_table_;
   Statement trim_tables_;
   Statement replace_node_;
+  Statement insert_override_;
+  Statement delete_override_;
+  Statement insert_audit_;
+  FaultRows faults_;
 };
 
 }  // namespace linkpilot::collector

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -95,28 +96,13 @@ Result<std::unique_ptr<ReportLog>> ReportLog::open(const std::string& directory,
                                                    std::vector<RestoredDedup>& marks) {
   if (Status status = make_directories(directory); !status) return fail(status.error());
   std::unique_ptr<ReportLog> log(new ReportLog(directory, size_max));
-  std::vector<SegmentFile> segments = list_segments(directory);
-  if (!segments.empty()) log->next_number_ = segments.back().number + 1;
-  // The newest that was begun has it all; what comes after it was only set aside.
-  bool found = false;
-  while (!segments.empty() && !found) {
-    const SegmentFile& last = segments.back();
-    std::uint64_t end = 0;
-    found = last.whole_head && read_marks(last, log->marks_, log->next_row_, end);
-    if (found) {
-      // Nothing is acknowledged on the strength of octets that only the kernel's memory holds.
-      const UniqueFd file(::open(last.path.c_str(), O_RDWR | O_CLOEXEC));
-      if (!file || ::ftruncate(file.get(), static_cast<off_t>(end)) != 0 ||
-          ::fsync(file.get()) != 0) {
-        return fail_errno("mend " + last.path);
-      }
-      segments.back().octets = padded(end, kSegmentBlock);
-    } else if (::unlink(last.path.c_str()) != 0) {
-      return fail_errno("remove " + last.path);
-    } else {
-      segments.pop_back();
-    }
+  log->lock_ = UniqueFd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!log->lock_) return fail_errno("open " + directory);
+  if (::flock(log->lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    return fail(ErrorCode::unavailable, directory + ": another process writes here");
   }
+  std::vector<SegmentFile> segments = list_segments(directory);
+  if (Status status = log->recover(segments); !status) return fail(status.error());
   for (const SegmentFile& segment : segments) {
     if (!segment.whole_head) continue;
     log->kept_.push_back({segment.number, segment.head.first_row,
@@ -124,6 +110,43 @@ Result<std::unique_ptr<ReportLog>> ReportLog::open(const std::string& directory,
   }
   marks = log->marks_.restored();
   return log;
+}
+
+// The newest segment that was begun has it all; what comes after it was only set aside.
+Status ReportLog::recover(std::vector<SegmentFile>& segments) {
+  for (const SegmentFile& segment : segments) {
+    if (segment.newer) return fail(ErrorCode::corrupt, segment.path + " is of a newer program");
+  }
+  if (!segments.empty()) next_number_ = segments.back().number + 1;
+  for (; !segments.empty(); segments.pop_back()) {
+    const SegmentFile& last = segments.back();
+    std::uint64_t end = 0;
+    if (!last.whole_head || !read_marks(last, marks_, next_row_, end)) {
+      if (Status status = put_aside(last); !status) return status;
+      continue;
+    }
+    // Nothing is acknowledged on the strength of octets that only the kernel's memory holds.
+    const UniqueFd file(::open(last.path.c_str(), O_RDWR | O_CLOEXEC));
+    if (!file || ::ftruncate(file.get(), static_cast<off_t>(end)) != 0 ||
+        ::fsync(file.get()) != 0) {
+      return fail_errno("mend " + last.path);
+    }
+    segments.back().octets = padded(end, kSegmentBlock);
+    return {};
+  }
+  marks_ = {};
+  return {};
+}
+
+// A segment that begins with zeros holds nothing. Any other is kept, one at most.
+Status ReportLog::put_aside(const SegmentFile& segment) {
+  if (segment.unused) {
+    return ::unlink(segment.path.c_str()) == 0 ? Status{} : fail_errno("remove " + segment.path);
+  }
+  const std::string kept = directory_ + "/damaged";
+  if (::rename(segment.path.c_str(), kept.c_str()) != 0) return fail_errno("rename " + segment.path);
+  damage_ = fmt::format("{} is damaged, its reports are lost: kept as {}", segment.path, kept);
+  return {};
 }
 
 Result<ReportLog::Prepared> ReportLog::prepare(std::uint64_t number) const {

@@ -35,10 +35,13 @@ class ReportLog {
   };
 
   // Reads what is there: dedup marks, the last row. What a crash left half-written is cut off.
+  // Refused while another log, of any process, has this directory open.
   [[nodiscard]] static Result<std::unique_ptr<ReportLog>> open(const std::string& directory,
                                                                Bytes size_max,
                                                                std::vector<RestoredDedup>& marks);
   ~ReportLog();
+  // What `open` found damaged: nothing, or a sentence. The file lies as "damaged" in the directory.
+  [[nodiscard]] const std::string& damage() const { return damage_; }
   ReportLog(const ReportLog&) = delete;
   ReportLog& operator=(const ReportLog&) = delete;
 
@@ -71,6 +74,8 @@ class ReportLog {
     std::uint64_t octets = 0;
   };
 
+  [[nodiscard]] Status recover(std::vector<SegmentFile>& segments);
+  [[nodiscard]] Status put_aside(const SegmentFile& segment);
   [[nodiscard]] Result<Prepared> prepare(std::uint64_t number) const;
   [[nodiscard]] Status begin_segment(const MarkBook& marks, UnixNanos now);
   void seal();
@@ -84,6 +89,9 @@ class ReportLog {
 
   const std::string directory_;
   const std::uint64_t segment_octets_;
+
+  UniqueFd lock_;
+  std::string damage_;
 
   // The appending thread's.
   UniqueFd current_;

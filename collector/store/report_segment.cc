@@ -151,10 +151,16 @@ std::vector<SegmentFile> list_segments(const std::string& directory) {
     if (!file || ::fstat(file.get(), &status) != 0) continue;  // expired in the meantime
     segment.octets = std::max(static_cast<std::uint64_t>(status.st_blocks) * 512,
                               static_cast<std::uint64_t>(status.st_size));
-    segment.whole_head = read_at(file.get(), 0, &segment.head, sizeof segment.head) &&
-                         segment.head.magic == kSegmentMagic && segment.head.version == 1 &&
-                         segment.head.number == segment.number &&
-                         segment.head.crc == crc_of(segment.head);
+    std::uint8_t octets[sizeof(SegmentHead)] = {};
+    constexpr std::uint8_t kZeros[sizeof octets] = {};
+    const bool is_long = read_at(file.get(), 0, octets, sizeof octets);
+    std::memcpy(&segment.head, octets, sizeof octets);
+    segment.unused = std::memcmp(octets, kZeros, sizeof octets) == 0;
+    const bool whole = is_long && segment.head.magic == kSegmentMagic &&
+                       segment.head.crc == crc_of(segment.head) &&
+                       segment.head.number == segment.number;
+    segment.newer = whole && segment.head.version != kSegmentVersion;
+    segment.whole_head = whole && !segment.newer;
     segments.push_back(std::move(segment));
   }
   std::ranges::sort(segments, {}, &SegmentFile::number);

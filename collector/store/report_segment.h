@@ -28,6 +28,7 @@ namespace linkpilot::collector {
 inline constexpr std::size_t kSegmentBlock = 4096;
 inline constexpr std::uint32_t kRecordMagic = 0x3152'504c;  // "LPR1"
 inline constexpr std::uint64_t kSegmentMagic = 0x3153'4750'524c'504cULL;
+inline constexpr std::uint32_t kSegmentVersion = 1;
 inline constexpr std::size_t kMarksOctetsMax = std::size_t{64} << 20;
 
 enum class RecordKind : std::uint8_t { none, report, marks };
@@ -35,7 +36,7 @@ enum class RecordKind : std::uint8_t { none, report, marks };
 struct SegmentHead {
   std::uint64_t magic = kSegmentMagic;
   std::uint32_t crc = 0;  // of what follows
-  std::uint32_t version = 1;
+  std::uint32_t version = kSegmentVersion;
   std::uint64_t number = 0;
   std::uint64_t first_row = 0;
   std::int64_t created_ns = 0;
@@ -92,7 +93,9 @@ struct SegmentFile {
   std::string path;
   std::uint64_t octets = 0;  // of the disk, what is set aside included
   SegmentHead head;
-  bool whole_head = false;      // else it was set aside and never written
+  bool whole_head = false;  // else one of the next two, or it is damaged
+  bool unused = false;      // set aside, never written to
+  bool newer = false;       // of a program that writes another version
   std::uint64_t rows_end = 0;  // rows from here on do not count
 };
 

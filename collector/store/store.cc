@@ -22,6 +22,7 @@ constexpr auto kRetryPause = std::chrono::milliseconds(500);
 constexpr auto kMaintenancePause = std::chrono::seconds(1);
 constexpr auto kStopPatience = std::chrono::seconds(2);
 constexpr std::size_t kNotesMax = 8'192;
+constexpr std::size_t kFaultNotesMax = 1'024;
 constexpr std::uint64_t kCommitTimesKept = 512;
 
 class FileStore final : public Store {
@@ -98,6 +99,37 @@ class FileStore final : public Store {
     return ticket;
   }
 
+  std::uint64_t put_hand(HandChange change) override {
+    std::uint64_t ticket = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      ticket = ++last_ticket_;
+      notes_.nodes_ticket = ticket;
+      notes_.hand.push_back(std::move(change));
+    }
+    wake_notes_.notify_one();
+    return ticket;
+  }
+
+  std::uint64_t put_fault(Fault fault, std::optional<OutgoingMail> mail) override {
+    std::uint64_t ticket = 0;
+    put_fault_note([&] {
+      ticket = ++last_fault_ticket_;
+      notes_.faults_ticket = ticket;
+      notes_.faults.faults.push_back(std::move(fault));
+      if (mail) notes_.faults.mails.push_back(*std::move(mail));
+    });
+    return ticket;
+  }
+
+  void put_mail(OutgoingMail mail) override {
+    put_fault_note([&] { notes_.faults.mails.push_back(std::move(mail)); });
+  }
+
+  void drop_mail(std::uint64_t id) override {
+    put_fault_note([&] { notes_.faults.mails_gone.push_back(id); });
+  }
+
   StoreFigures figures() const override {
     const ReportLog::Figures log = log_->figures();
     const std::lock_guard lock(mutex_);
@@ -127,6 +159,24 @@ class FileStore final : public Store {
       push();
     }
     wake_notes_.notify_one();
+  }
+
+  // Few and small; only a disk that fails for hours makes so many wait.
+  template <typename Push>
+  void put_fault_note(Push push) {
+    {
+      const std::lock_guard lock(mutex_);
+      push();
+      FaultNotes& notes = notes_.faults;
+      figures_.dropped_notes += trim(notes.faults) + trim(notes.mails) + trim(notes.mails_gone);
+    }
+    wake_notes_.notify_one();
+  }
+  template <typename Notes>
+  static std::uint64_t trim(Notes& notes) {
+    if (notes.size() <= kFaultNotesMax) return 0;
+    notes.erase(notes.begin());
+    return 1;
   }
 
   // Waits for something to commit, then for its companions. Empty: time to stop.
@@ -188,7 +238,9 @@ class FileStore final : public Store {
       writer_.reset();  // a connection that met an I/O error is not trusted again
       return status;
     }
-    if (batch.nodes_ticket != 0) on_commit_({{}, batch.nodes_ticket});
+    if (batch.nodes_ticket != 0 || batch.faults_ticket != 0) {
+      on_commit_({{}, batch.nodes_ticket, batch.faults_ticket});
+    }
     return {};
   }
 
@@ -277,6 +329,7 @@ class FileStore final : public Store {
   std::string notes_trouble_;          // guarded by mutex_
   std::uint64_t database_octets_ = 0;  // guarded by mutex_
   std::uint64_t last_ticket_ = 0;      // guarded by mutex_
+  std::uint64_t last_fault_ticket_ = 0;  // guarded by mutex_
   bool stopping_ = false;              // guarded by mutex_
   std::thread report_thread_;
   std::thread note_thread_;
@@ -290,9 +343,14 @@ Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options, UnixNano
   if (!folder.empty()) {
     if (Status status = make_directories(folder); !status) return fail(status.error());
   }
+  // First, because it is what refuses a second writer.
+  const std::string where = fmt::format("store {}", options.path);
+  Result<std::unique_ptr<ReportLog>> log =
+      ReportLog::open(report_directory(options.path), options.size_max, restored.dedup);
+  if (!log) return fail(log.error().in(where));
+  restored.damage = (*log)->damage();
   Result<Database> database = Database::open(options.path, Database::Access::read_write);
   if (!database) return fail(database.error());
-  const std::string where = fmt::format("store {}", options.path);
   if (Status status = prepare_connection(*database); !status) return fail(status.error().in(where));
   if (Status status = prepare_schema(*database); !status) return fail(status.error().in(where));
   Result<std::uint64_t> epoch = next_epoch(*database, now);
@@ -303,9 +361,6 @@ Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options, UnixNano
   }
   Result<std::unique_ptr<CommitWriter>> writer = CommitWriter::open(options.path);
   if (!writer) return fail(writer.error().in(where));
-  Result<std::unique_ptr<ReportLog>> log =
-      ReportLog::open(report_directory(options.path), options.size_max, restored.dedup);
-  if (!log) return fail(log.error().in(where));
   return std::make_unique<FileStore>(options, *std::move(writer), *std::move(log));
 }
 

@@ -1,7 +1,8 @@
 // What the collector must not forget: reports with their dedup marks (durable before they are
-// acknowledged), and notes: node numbers, published tables, events. Reports lie in segment files of
-// our own beside the notes, which are one SQLite file in WAL mode; this folder is the boundary
-// behind which a larger fleet would have a log of its own.
+// acknowledged), and notes: node numbers, published tables, events, faults and their mails, what
+// operators ordered. Reports lie in segment files of our own beside the notes, which are one SQLite
+// file in WAL mode; this folder is the boundary behind which a larger fleet would have a log of its
+// own.
 //
 // Three parts: `open` reads what is there and counts the epoch up; one thread commits the queued
 // reports (group commit: everything that arrives within `commit_interval` of the first); another
@@ -23,7 +24,10 @@
 #include "base/result.h"
 #include "base/sketch.h"
 #include "base/units.h"
+#include "collector/faults/fault.h"
+#include "collector/hand/override.h"
 #include "collector/ingest/report_dedup.h"
+#include "collector/notify/outgoing_mail.h"
 #include "collector/registry/registry.h"
 
 namespace linkpilot::collector {
@@ -65,8 +69,15 @@ struct Restored {
   std::uint64_t epoch = 0;  // of this run of the collector, already durable
   std::vector<StoredNode> nodes;
   std::vector<RestoredDedup> dedup;
+  std::string damage;               // what was found damaged and put aside: a sentence, or nothing
   std::vector<SignedTable> tables;  // the newest of each node
   std::vector<Event> events;        // the newest, oldest first
+  std::vector<Override> overrides;  // in force when last told, by id
+  std::vector<AuditEntry> audit;    // the newest, oldest first
+  std::uint64_t next_override = 1;  // above every id ever used
+  std::vector<Fault> open_faults;
+  std::vector<Fault> past_faults;   // the newest resolved ones, oldest first
+  std::vector<OutgoingMail> mails;  // not handed over yet, oldest first
 };
 
 struct StoreOptions {
@@ -86,7 +97,8 @@ struct DurableMark {
 
 struct Commit {
   std::vector<DurableMark> marks;
-  std::uint64_t nodes_ticket = 0;  // all `put_nodes` up to this one are durable
+  std::uint64_t nodes_ticket = 0;   // all `put_nodes` and `put_hand` up to this one are durable
+  std::uint64_t faults_ticket = 0;  // and all `put_fault`
 };
 
 struct StoreFigures {
@@ -141,6 +153,13 @@ class Store {
   virtual void put_table(SignedTable table, UnixNanos created) = 0;
   // Returns the ticket that `Commit` will name.
   virtual std::uint64_t put_nodes(std::vector<StoredNode> nodes) = 0;
+  // The operator's overrides and the audit log; a ticket like that of `put_nodes`.
+  virtual std::uint64_t put_hand(HandChange change) = 0;
+  // A fault as it stands, and the mail about it, together or not at all. Returns the ticket. Beyond
+  // the queue's bound the oldest wait is dropped and counted.
+  virtual std::uint64_t put_fault(Fault fault, std::optional<OutgoingMail> mail) = 0;
+  virtual void put_mail(OutgoingMail mail) = 0;  // again, with fewer recipients left
+  virtual void drop_mail(std::uint64_t id) = 0;  // handed over, or given up
   [[nodiscard]] virtual StoreFigures figures() const = 0;
 };
 

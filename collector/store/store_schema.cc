@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "collector/store/fault_rows.h"
+
 namespace linkpilot::collector {
 
 namespace {
@@ -19,6 +21,13 @@ CREATE TABLE IF NOT EXISTS tables(node INTEGER NOT NULL, epoch INTEGER NOT NULL,
 CREATE TABLE IF NOT EXISTS events(id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL,
   level INTEGER NOT NULL, name TEXT NOT NULL, node TEXT NOT NULL, link TEXT NOT NULL,
   detail TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS overrides(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL,
+  node TEXT NOT NULL, target TEXT NOT NULL, via TEXT NOT NULL, region TEXT NOT NULL,
+  epoch INTEGER NOT NULL, version INTEGER NOT NULL, author TEXT NOT NULL, reason TEXT NOT NULL,
+  created_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS audit(id INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL,
+  author TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, outcome TEXT NOT NULL,
+  reason TEXT NOT NULL, detail TEXT NOT NULL);
 )";
 
 std::vector<std::uint8_t> octets_of(std::span<const std::uint8_t> bytes) {
@@ -94,6 +103,68 @@ Status restore_events(Database& database, Restored& restored) {
   return status;
 }
 
+std::vector<std::string> split_names(const std::string& text) {
+  std::vector<std::string> names;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    names.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return names;
+}
+
+Status restore_hand(Database& database, Restored& restored) {
+  Status status = for_each(
+      database,
+      fmt::format("SELECT id, kind, node, target, via, region, epoch, version, author, reason, "
+                  "created_ns, expires_ns FROM overrides ORDER BY id LIMIT {}",
+                  kOverridesMax),
+      [&](const Statement& row) {
+        const std::int64_t kind = row.integer(1);
+        if (kind < static_cast<std::int64_t>(HandKind::drain) ||
+            kind > static_cast<std::int64_t>(HandKind::rollback)) {
+          return;  // of a newer program
+        }
+        Override over;
+        over.id = as_identity(row.integer(0));
+        over.kind = static_cast<HandKind>(kind);
+        over.node = row.text(2);
+        over.target = row.text(3);
+        over.via = split_names(row.text(4));
+        over.region = row.text(5);
+        over.version = {as_identity(row.integer(6)), as_identity(row.integer(7))};
+        over.author = row.text(8);
+        over.reason = row.text(9);
+        over.created = UnixNanos{row.integer(10)};
+        over.expires = UnixNanos{row.integer(11)};
+        restored.overrides.push_back(std::move(over));
+      });
+  if (!status) return status;
+  Result<std::int64_t> next =
+      database.integer_of("SELECT value FROM meta WHERE name = 'next_override'");
+  if (!next) return fail(next.error());
+  restored.next_override = std::max<std::uint64_t>(1, as_identity(*next));
+  status = for_each(
+      database,
+      fmt::format("SELECT id, time_ns, author, action, subject, outcome, reason, detail FROM audit "
+                  "ORDER BY id DESC LIMIT {}",
+                  kAuditRestored),
+      [&](const Statement& row) {
+        AuditEntry entry;
+        entry.id = as_identity(row.integer(0));
+        entry.time = UnixNanos{row.integer(1)};
+        entry.author = row.text(2);
+        entry.action = row.text(3);
+        entry.subject = row.text(4);
+        entry.outcome = row.text(5);
+        entry.reason = row.text(6);
+        entry.detail = row.text(7);
+        restored.audit.push_back(std::move(entry));
+      });
+  std::reverse(restored.audit.begin(), restored.audit.end());
+  return status;
+}
+
 }  // namespace
 
 Status prepare_connection(Database& database) {
@@ -118,6 +189,7 @@ Status prepare_schema(Database& database) {
     if (!status) return status;
   }
   if (Status status = database.execute(kTables); !status) return status;
+  if (Status status = database.execute(kFaultTables); !status) return status;
   return database.execute(fmt::format("PRAGMA user_version = {}", kStoreSchema));
 }
 
@@ -134,7 +206,9 @@ Result<std::uint64_t> next_epoch(Database& database, UnixNanos now) {
 Status restore(Database& database, Restored& restored) {
   if (Status status = restore_nodes(database, restored); !status) return status;
   if (Status status = restore_tables(database, restored); !status) return status;
-  return restore_events(database, restored);
+  if (Status status = restore_events(database, restored); !status) return status;
+  if (Status status = restore_hand(database, restored); !status) return status;
+  return restore_faults(database, restored);
 }
 
 }  // namespace linkpilot::collector

@@ -13,41 +13,37 @@ std::uint32_t FleetEstimates::find_or_create(LinkId link) {
     return kNone;
   }
   const std::uint32_t found = index_.find(link);
-  if (found != LinkIndex::kNone) return found;
-  if (entries_.size() >= links_max_) {
+  if (found != kNone) return found;
+  if (estimates_.size() + 2 > links_max_) {
     ++refused_;
     return kNone;
   }
-  const auto place = static_cast<std::uint32_t>(entries_.size());
-  entries_.push_back({LinkEstimate(link), kNone});
-  index_.add(link, place);
+  const auto place = static_cast<std::uint32_t>(estimates_.size());
+  for (const LinkId direction : {link, link.reversed()}) {
+    index_.add(direction, static_cast<std::uint32_t>(estimates_.size()));
+    estimates_.emplace_back(direction);
+  }
   return place;
 }
 
-const FleetEstimates::Entry* FleetEstimates::find(LinkId link) const {
+const LinkEstimate* FleetEstimates::find(LinkId link) const {
   const std::uint32_t place = index_.find(link);
-  return place == LinkIndex::kNone ? nullptr : &entries_[place];
+  return place == kNone ? nullptr : &estimates_[place];
 }
 
 void FleetEstimates::expect(LinkId link) const {
-  const Entry* entry = find(link);
-  if (entry == nullptr) return;
-  entry->estimate.prefetch();
-  if (entry->reversed != kNone) entries_[entry->reversed].estimate.prefetch();
+  const std::uint32_t place = index_.find(link);
+  if (place == kNone) return;
+  estimates_[place].prefetch();
+  estimates_[place ^ 1].prefetch();
 }
 
 bool FleetEstimates::fold(const LinkSample& sample, MonoTime at) {
   const std::uint32_t forward = find_or_create(sample.link);
   if (forward == kNone) return false;
-  std::uint32_t backward = entries_[forward].reversed;
-  entries_[forward].estimate.fold(sample, LinkEnd::near, at, parameters_);
-  if (backward == kNone) {
-    backward = find_or_create(sample.link.reversed());
-    if (backward == kNone) return false;
-    entries_[forward].reversed = backward;
-    entries_[backward].reversed = forward;
-  }
-  entries_[backward].estimate.fold(sample, LinkEnd::far, at, parameters_);
+  const RttPoints points(sample);
+  estimates_[forward].fold(sample, points, LinkEnd::near, at, parameters_);
+  estimates_[forward ^ 1].fold(sample, points, LinkEnd::far, at, parameters_);
   return true;
 }
 
@@ -59,47 +55,44 @@ bool FleetEstimates::apply(const Alarm& alarm, NodeId reporter, MonoTime at) {
   }
   const std::uint32_t place = find_or_create(alarm.link);
   if (place == kNone) return false;
-  LinkEstimate& link = entries_[place].estimate;
+  LinkEstimate& link = estimates_[place];
   const LinkState before = link.state();
   link.apply(alarm, near ? LinkEnd::near : LinkEnd::far, at, parameters_);
   return link.state() != before;
 }
 
 void FleetEstimates::agent_restarted(NodeId node) {
-  for (Entry& entry : entries_) {
-    const LinkId link = entry.estimate.link();
-    if (link.from.node == node) entry.estimate.forget_word(LinkEnd::near);
-    if (link.to.node == node) entry.estimate.forget_word(LinkEnd::far);
+  for (LinkEstimate& estimate : estimates_) {
+    if (estimate.link().from.node == node) estimate.forget_word(LinkEnd::near);
+    if (estimate.link().to.node == node) estimate.forget_word(LinkEnd::far);
   }
 }
 
 void FleetEstimates::forget(NodeId node) {
-  std::erase_if(entries_, [node](const Entry& entry) {
-    const LinkId link = entry.estimate.link();
-    return link.from.node == node || link.to.node == node;
+  std::erase_if(estimates_, [node](const LinkEstimate& estimate) {
+    return estimate.link().from.node == node || estimate.link().to.node == node;
   });
   index_.clear();
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
-    entries_[i].reversed = kNone;
-    index_.add(entries_[i].estimate.link(), static_cast<std::uint32_t>(i));
+  for (std::size_t i = 0; i < estimates_.size(); ++i) {
+    index_.add(estimates_[i].link(), static_cast<std::uint32_t>(i));
   }
 }
 
 LinkState FleetEstimates::state(LinkId link) const {
-  const Entry* entry = find(link);
-  return entry == nullptr ? LinkState::alive : entry->estimate.state();
+  const LinkEstimate* estimate = find(link);
+  return estimate == nullptr ? LinkState::alive : estimate->state();
 }
 
 bool FleetEstimates::known(LinkId link, MonoTime now) const {
-  const Entry* entry = find(link);
-  return entry != nullptr && entry->estimate.known(now, parameters_);
+  const LinkEstimate* estimate = find(link);
+  return estimate != nullptr && estimate->known(now, parameters_);
 }
 
 double FleetEstimates::fleet_loss_ratio() const {
   std::vector<double> ratios;
-  ratios.reserve(entries_.size());
-  for (const Entry& entry : entries_) {
-    const double ratio = entry.estimate.own_loss_ratio(parameters_);
+  ratios.reserve(estimates_.size());
+  for (const LinkEstimate& estimate : estimates_) {
+    const double ratio = estimate.own_loss_ratio(parameters_);
     if (ratio >= 0.0) ratios.push_back(ratio);
   }
   if (ratios.empty()) return 0.0;
@@ -111,23 +104,23 @@ double FleetEstimates::fleet_loss_ratio() const {
 std::vector<LinkBelief> FleetEstimates::beliefs(MonoTime now) const {
   const double fleet = fleet_loss_ratio();
   std::vector<LinkBelief> beliefs;
-  beliefs.reserve(entries_.size());
-  for (const Entry& entry : entries_) {
-    beliefs.push_back(entry.estimate.belief(fleet, now, parameters_));
+  beliefs.reserve(estimates_.size());
+  for (const LinkEstimate& estimate : estimates_) {
+    if (estimate.touched()) beliefs.push_back(estimate.belief(fleet, now, parameters_));
   }
   std::ranges::sort(beliefs, {}, &LinkBelief::link);
   return beliefs;
 }
 
 LinkBelief FleetEstimates::belief(LinkId link, MonoTime now) const {
-  const Entry* found = find(link);
+  const LinkEstimate* found = find(link);
   if (found == nullptr) {
     LinkBelief unknown;
     unknown.link = link;
     unknown.stale = true;
     return unknown;
   }
-  return found->estimate.belief(fleet_loss_ratio(), now, parameters_);
+  return found->belief(fleet_loss_ratio(), now, parameters_);
 }
 
 }  // namespace linkpilot::optimizer

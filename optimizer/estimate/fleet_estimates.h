@@ -48,34 +48,32 @@ class FleetEstimates {
   // Calls `visit(LinkId, LinkState)` for every link, in no order.
   template <typename Visit>
   void visit_states(Visit visit) const {
-    for (const Entry& entry : entries_) visit(entry.estimate.link(), entry.estimate.state());
+    for (const LinkEstimate& estimate : estimates_) visit(estimate.link(), estimate.state());
   }
   // Says that the link of a sample will soon be folded, a handful of samples ahead: estimates lie
   // far apart, and memory is slower than all the rest of a fold. Two steps, the index before the
   // estimate.
-  void expect_index(LinkId link) const { index_.prefetch(link); }
+  [[gnu::always_inline]] void expect_index(LinkId link) const { index_.prefetch(link); }
   void expect(LinkId link) const;
 
-  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+  [[nodiscard]] std::size_t size() const { return estimates_.size(); }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
   [[nodiscard]] const EstimateParameters& parameters() const { return parameters_; }
 
  private:
-  static constexpr std::uint32_t kNone = 0xffff'ffff;
-  struct Entry {
-    LinkEstimate estimate;
-    std::uint32_t reversed = kNone;  // the entry of the other direction, once looked up
-  };
+  static constexpr std::uint32_t kNone = LinkIndex::kNone;
   // kNone: refused.
   std::uint32_t find_or_create(LinkId link);
-  [[nodiscard]] const Entry* find(LinkId link) const;
+  [[nodiscard]] const LinkEstimate* find(LinkId link) const;
   // Median loss ratio over links with enough probes of their own; what fills up slow links.
   [[nodiscard]] double fleet_loss_ratio() const;
 
   EstimateParameters parameters_;
   std::size_t links_max_;
-  std::vector<Entry> entries_;
-  LinkIndex index_;  // into entries_
+  // In pairs: the two directions of a link stand at 2k and 2k + 1, so that one is found by the
+  // other.
+  std::vector<LinkEstimate> estimates_;
+  LinkIndex index_;  // into estimates_
   std::uint64_t refused_ = 0;
 };
 

@@ -8,8 +8,6 @@
 namespace linkpilot::optimizer {
 namespace {
 
-constexpr std::array kDirections = {Direction::push, Direction::pull};
-
 std::string_view name_of(Direction direction) {
   switch (direction) {
     case Direction::push:

@@ -34,15 +34,15 @@ struct PathArrays {
   uint16_t* second_first;
   uint16_t* second_last;
   const uint16_t* onward_to;  // transposed: [to][from]
-  // For single pairs: transposed copies, too.
+  // For single pairs: transposed copies, made between the two stages.
   uint16_t* tail_cost_to;
   uint16_t* tail_relay_to;
   uint16_t* tail2_cost_to;
   uint16_t* tail2_relay_to;
   uint8_t* third_used;  // [first relay * stride + last relay] of second paths by a third-best tail
-  uint32_t* scratch;    // kPathScratchWords * nodes + kPathScratchWords
+  uint32_t* scratch;    // kPathScratchWords * nodes
 };
-inline constexpr size_t kPathScratchWords = 128;
+inline constexpr size_t kPathScratchWords = 96;
 
 struct PathCell {
   uint16_t cost;
@@ -54,11 +54,10 @@ inline constexpr size_t kPathPanel = 32;        // columns handled together
 inline constexpr unsigned kPathRelayBits = 13;  // of the packed form; kSolverNodesMax + 1 fits
 
 struct PathKernel {
-  // Rows [begin, end) of the tails, of the best paths, of the second paths; each needs all rows of
-  // the one before.
+  // Rows [begin, end) of the tails, and of the best and second paths; the latter needs all rows of
+  // the tails and their transposed copies.
   void (*tails)(const PathArrays* arrays, size_t begin, size_t end);
-  void (*bests)(const PathArrays* arrays, size_t begin, size_t end);
-  void (*seconds)(const PathArrays* arrays, size_t begin, size_t end);
+  void (*paths)(const PathArrays* arrays, size_t begin, size_t end);
   // One cell: the two best tails; the best path; the second path, given the best one. `third` is
   // set if it leaves its first relay by neither of that relay's two best tails.
   void (*tail_cell)(const PathArrays* arrays, size_t relay, size_t to, PathCell* out2);

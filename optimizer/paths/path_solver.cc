@@ -37,8 +37,8 @@ NodePath path_of(PathUnits cost, std::uint16_t first, std::uint16_t last) {
   return {cost, static_cast<std::uint16_t>(first - 1), static_cast<std::uint16_t>(last - 1)};
 }
 
-// Above this share of all links a full solve is cheaper than one change after the other.
-bool many(std::size_t changes, std::size_t nodes) { return changes * 5 > nodes; }
+// Above this a full solve is cheaper than one change after the other.
+bool many(std::size_t changes, std::size_t nodes) { return changes > 2 + nodes / 32; }
 
 }  // namespace
 
@@ -122,16 +122,11 @@ void PathSolver::solve(const PathProblem& problem) {
   const PathArrays p = arrays();
   kernel.transpose(p.onward, onward_to_.data(), nodes_, stride_);
   kernel.tails(&p, 0, nodes_);
-  clear_diagonal(tail_cost_, tail_relay_, tail_relay_);
-  clear_diagonal(tail2_cost_, tail2_relay_, tail2_relay_);
-  kernel.bests(&p, 0, nodes_);
-  kernel.seconds(&p, 0, nodes_);
-  clear_diagonal(best_cost_, best_first_, best_last_);
-  clear_diagonal(second_cost_, second_first_, second_last_);
   kernel.transpose(p.tail_cost, p.tail_cost_to, nodes_, stride_);
   kernel.transpose(p.tail_relay, p.tail_relay_to, nodes_, stride_);
   kernel.transpose(p.tail2_cost, p.tail2_cost_to, nodes_, stride_);
   kernel.transpose(p.tail2_relay, p.tail2_relay_to, nodes_, stride_);
+  kernel.paths(&p, 0, nodes_);
 }
 
 // The kernels write every cell of what they make; only paddings have to be right beforehand.
@@ -148,16 +143,7 @@ void PathSolver::prepare() {
     matrix->assign(cells, 0);
   }
   third_used_.assign(cells, 0);
-  scratch_.assign(kPathScratchWords * (nodes_ + 1), 0);
-}
-
-// From a node to itself there is no path; the kernels find round trips.
-void PathSolver::clear_diagonal(Matrix& cost, Matrix& first, Matrix& last) const {
-  for (std::size_t i = 0; i < nodes_; ++i) {
-    const std::size_t at = i * stride_ + i;
-    cost[at] = kUnreachable;
-    first[at] = last[at] = 0;
-  }
+  scratch_.assign(kPathScratchWords * nodes_, 0);
 }
 
 void PathSolver::set_weight(std::size_t from, std::size_t to, PathUnits weight) {

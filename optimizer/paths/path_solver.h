@@ -99,7 +99,6 @@ class PathSolver {
   void refresh_tail(std::size_t relay, std::size_t to, std::size_t over, bool cheaper);
   void refresh_pair(std::size_t from, std::size_t to);
   void prepare();
-  void clear_diagonal(Matrix& cost, Matrix& first, Matrix& last) const;
 
   InstructionSet set_ = available_instruction_sets().back();
   std::size_t nodes_ = 0;

@@ -7,8 +7,6 @@
 namespace linkpilot::optimizer {
 namespace {
 
-constexpr std::array kDirections = {Direction::push, Direction::pull};
-
 std::uint32_t add(std::uint32_t a, std::uint32_t b) {
   return std::min<std::uint32_t>(a + b, kUnreachable);
 }

@@ -28,6 +28,7 @@ PortPair price_pair(const NodeView& from, const NodeView& to, const LinkBelief& 
   pair.suspect = belief.state == LinkState::suspect;
   pair.search = pair.suspect ? quantise(cost_ms + kSuspectSurchargeMs) : pair.cost;
   pair.damped = belief.damped;
+  pair.damped_left = belief.damped_left;
   pair.delay = belief.delay;
   return pair;
 }

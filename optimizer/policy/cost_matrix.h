@@ -25,7 +25,8 @@ struct PortPair {
   PathUnits cost = kUnreachable;    // what a route in use pays
   PathUnits search = kUnreachable;  // with the surcharge of suspicion
   bool suspect = false;
-  bool damped = false;
+  bool damped = false;     // its cost has the surcharge of a flapping link
+  Duration damped_left{};  // until it loses it
   Duration delay{};
   [[nodiscard]] bool usable() const { return cost != kUnreachable; }
 };

@@ -82,6 +82,7 @@ void take_path(PairMemory& memory, const NodePath& path, MoveReason reason, Mono
   memory.better_ticks = 0;
   memory.since = now;
   memory.settling = reason == MoveReason::first;
+  memory.pinned = reason == MoveReason::pinned;
 }
 
 }  // namespace linkpilot::optimizer

@@ -19,6 +19,7 @@ struct PairMemory {
   std::uint16_t first_relay = kNoRelay;
   std::uint16_t second_relay = kNoRelay;
   bool reachable = false;
+  bool pinned = false;            // the path in use is the operator's
   bool settling = true;           // first path since it was last unreachable: no dwell yet
   std::uint8_t better_ticks = 0;  // history of "a path better by the margin exists", newest bit 0
   PathUnits reference = kUnreachable;  // its cost when chosen, following improvements at once and

@@ -59,6 +59,7 @@ Status Engine::open_port(const Port& port) {
       StampSocket::open({.listen = port.listen,
                          .port = port.stamp_port,
                          .dscp = options_.dscp,
+                         .with_ttl = true,
                          .receive_buffer = buffer_for(options_.reflect_per_second_max)});
   if (!reflector) return fail(reflector.error());
   sockets.reflector = std::move(*reflector);

@@ -77,6 +77,7 @@ class Engine final : public StampEngine {
   void drain_stamps(PortSockets& sockets);
   void drain_probes(PortSockets& sockets, Now now);
   void reflect(PortSockets& sockets, std::span<ReceivedDatagram> probes, Now now);
+  void choose_stamped(std::size_t count);
   void count_refusal(Reflector::Verdict verdict);
   void drain_answers(PortSockets& sockets, std::uint8_t flow, Now now);
   void take_answer(PortSockets& sockets, std::uint8_t flow, const ReceivedDatagram& datagram,
@@ -111,6 +112,8 @@ class Engine final : public StampEngine {
   DatagramBatch batch_;
   std::array<OutgoingDatagram, kDatagramBatch> outgoing_;
   std::array<Reflector::Outcome, kDatagramBatch> outcomes_;
+  std::uint32_t answer_batch_ = 0;
+  std::vector<std::uint32_t> last_batch_of_;  // by reflector session: the newest batch it is in
   std::vector<std::array<std::uint8_t, kProbeSizeMax>> packets_;
   std::vector<Arrival> arrivals_;
   StampCounters counters_;

@@ -1,5 +1,6 @@
 // What happens in a tick: stamps and sockets first, then what is due.
 #include <algorithm>
+#include <utility>
 
 #include "prober/stamp/engine_core.h"
 
@@ -119,6 +120,7 @@ void Engine::reflect(PortSockets& sockets, std::span<ReceivedDatagram> probes, N
     ++count;
   }
   if (count == 0) return;
+  choose_stamped(count);
   const UnixNanos transmit = read_wall_clock();
   for (std::size_t i = 0; i < count; ++i) {
     // The bytes are the batch's own, borrowed read-only by `outgoing_`.
@@ -129,6 +131,17 @@ void Engine::reflect(PortSockets& sockets, std::span<ReceivedDatagram> probes, N
   const std::size_t failed = sockets.reflector->send(std::span(outgoing_).first(count), batch_);
   counters_.send_errors += failed;
   counters_.probes_reflected += count - failed;
+}
+
+// A session tells the transmit time of its newest answer only, with the first answer after it; of
+// the answers that leave together none but the last is worth a stamp.
+void Engine::choose_stamped(std::size_t count) {
+  ++answer_batch_;
+  for (std::size_t i = count; i-- > 0;) {
+    const std::uint32_t slot = outgoing_[i].token.owner;
+    if (slot >= last_batch_of_.size()) last_batch_of_.resize(slot + std::size_t{1});
+    outgoing_[i].stamped = std::exchange(last_batch_of_[slot], answer_batch_) != answer_batch_;
+  }
 }
 
 void Engine::count_refusal(Reflector::Verdict verdict) {

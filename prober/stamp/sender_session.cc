@@ -9,7 +9,7 @@
 namespace linkpilot::prober {
 namespace {
 
-constexpr MonoTime kNever{std::numeric_limits<std::int64_t>::max()};
+constexpr MonoTime kNoProbe{std::numeric_limits<std::int64_t>::max()};
 
 // RTT of an answered probe; nullopt where the stamps contradict each other, as after a clock step
 // at the reflector: dwell and RTT are never negative and the dwell is within the whole.
@@ -58,7 +58,7 @@ PacketMode SenderSession::packet_mode() const {
 }
 
 MonoTime SenderSession::next_due() const {
-  const MonoTime regular = stopped_ ? kNever : regular_due_;
+  const MonoTime regular = stopped_ ? kNoProbe : regular_due_;
   return burst_due_ ? std::min(regular, *burst_due_) : regular;
 }
 

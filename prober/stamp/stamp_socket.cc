@@ -22,12 +22,12 @@ constexpr std::size_t kControlSize = 256;
 constexpr int kSendBufferSize = 1 << 20;
 constexpr std::size_t kTokensMin = 128;
 constexpr std::size_t kTokensMax = std::size_t{1} << 17;
-constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
+constexpr std::int64_t kSecondNs = 1'000'000'000;
 constexpr Duration kTightReading = std::chrono::microseconds(2);
 constexpr int kReadingsMax = 5;
 
 UnixNanos to_unix(const timespec& time) {
-  return {std::int64_t{time.tv_sec} * kNanosPerSecond + time.tv_nsec};
+  return {std::int64_t{time.tv_sec} * kSecondNs + time.tv_nsec};
 }
 
 socklen_t fill_address(const Endpoint& endpoint, bool is_v4, sockaddr_storage& out) {
@@ -93,15 +93,21 @@ void set_buffer(int fd, int forced, int plain, int size) {
   if (!set_option(fd, SOL_SOCKET, forced, size)) set_option(fd, SOL_SOCKET, plain, size);
 }
 
-bool set_family_options(int fd, bool is_v4, int tos) {
-  if (is_v4) {
-    return set_option(fd, IPPROTO_IP, IP_RECVTTL, 1) && set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
+// The control messages that nobody reads are not asked for: the kernel copies each with every
+// packet.
+bool set_family_options(int fd, const StampSocket::Options& options) {
+  const int ttl = options.with_ttl ? 1 : 0;
+  const int info = options.listen.is_unspecified() ? 1 : 0;
+  const int tos = options.dscp << 2;
+  if (options.listen.is_v4()) {
+    return set_option(fd, IPPROTO_IP, IP_RECVTTL, ttl) &&
+           set_option(fd, IPPROTO_IP, IP_PKTINFO, info) &&
            set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE) &&
            set_option(fd, IPPROTO_IP, IP_TOS, tos);
   }
   return set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
-         set_option(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1) &&
-         set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+         set_option(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, ttl) &&
+         set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, info) &&
          set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE) &&
          set_option(fd, IPPROTO_IPV6, IPV6_TCLASS, tos);
 }
@@ -115,26 +121,29 @@ tl::unexpected<Error> socket_error(const StampSocket::Options& options, std::str
                                 std::strerror(error)));
 }
 
+template <typename T>
+void add_control(msghdr& message, char* buffer, int level, int type, const T& value) {
+  cmsghdr header{};
+  header.cmsg_level = level;
+  header.cmsg_type = type;
+  header.cmsg_len = CMSG_LEN(sizeof value);
+  message.msg_control = buffer;
+  std::memcpy(buffer + message.msg_controllen, &header, sizeof header);
+  std::memcpy(buffer + message.msg_controllen + CMSG_LEN(0), &value, sizeof value);
+  message.msg_controllen += CMSG_SPACE(sizeof value);
+}
+
 // The source address of an answer from a socket that is bound to none.
-void write_source_address(msghdr& message, const IpAddress& local, bool is_v4) {
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
+void add_source_address(msghdr& message, char* buffer, const IpAddress& local, bool is_v4) {
   if (is_v4) {
     in_pktinfo info{};
     std::memcpy(&info.ipi_spec_dst, local.octets.data() + 12, 4);
-    header->cmsg_level = IPPROTO_IP;
-    header->cmsg_type = IP_PKTINFO;
-    header->cmsg_len = CMSG_LEN(sizeof info);
-    std::memcpy(CMSG_DATA(header), &info, sizeof info);
-    message.msg_controllen = CMSG_SPACE(sizeof info);
+    add_control(message, buffer, IPPROTO_IP, IP_PKTINFO, info);
     return;
   }
   in6_pktinfo info{};
   std::memcpy(&info.ipi6_addr, local.octets.data(), 16);
-  header->cmsg_level = IPPROTO_IPV6;
-  header->cmsg_type = IPV6_PKTINFO;
-  header->cmsg_len = CMSG_LEN(sizeof info);
-  std::memcpy(CMSG_DATA(header), &info, sizeof info);
-  message.msg_controllen = CMSG_SPACE(sizeof info);
+  add_control(message, buffer, IPPROTO_IPV6, IPV6_PKTINFO, info);
 }
 
 struct ControlData {
@@ -181,14 +190,53 @@ ControlData read_controls(msghdr& message) {
 
 }  // namespace
 
-struct DatagramBatch::Buffers {
+// Headers of one direction. What the kernel writes into a header is put back before the next call,
+// and only where it did: a call that finds nothing touches a few cache lines.
+struct DatagramBatch::Headers {
   std::array<mmsghdr, kDatagramBatch> messages{};
   std::array<iovec, kDatagramBatch> vectors{};
   std::array<sockaddr_storage, kDatagramBatch> addresses{};
   std::array<std::array<char, kControlSize>, kDatagramBatch> controls{};
+  std::size_t used = 0;
+
+  void receive_into(std::size_t i, std::uint8_t* payload) {
+    vectors[i] = {.iov_base = payload, .iov_len = kDatagramSizeMax};
+    msghdr& message = messages[i].msg_hdr;
+    message.msg_name = &addresses[i];
+    message.msg_iov = &vectors[i];
+    message.msg_iovlen = 1;
+  }
+  // The number of messages received.
+  std::size_t receive(int fd, int flags) {
+    for (std::size_t i = 0; i < used; ++i) prepare(i);
+    const int count = recvmmsg(fd, messages.data(), kDatagramBatch, MSG_DONTWAIT | flags, nullptr);
+    used = count > 0 ? static_cast<std::size_t>(count) : 0;
+    return used;
+  }
+  void prepare(std::size_t i) {
+    msghdr& message = messages[i].msg_hdr;
+    message.msg_namelen = message.msg_name != nullptr ? sizeof addresses[i] : 0;
+    message.msg_control = controls[i].data();
+    message.msg_controllen = kControlSize;
+    message.msg_flags = 0;
+  }
+};
+
+struct DatagramBatch::Buffers {
+  Headers incoming;
+  Headers outgoing;
+  Headers errors;  // without name and payload: a transmit stamp is all control data
   std::array<std::array<std::uint8_t, kDatagramSizeMax>, kDatagramBatch> payloads{};
   std::array<ReceivedDatagram, kDatagramBatch> received{};
   std::array<TransmitStamp, kDatagramBatch> stamps{};
+
+  Buffers() {
+    for (std::size_t i = 0; i < kDatagramBatch; ++i) {
+      incoming.receive_into(i, payloads[i].data());
+      incoming.prepare(i);
+      errors.prepare(i);
+    }
+  }
 };
 
 DatagramBatch::DatagramBatch() : buffers_(std::make_unique<Buffers>()) {}
@@ -206,8 +254,7 @@ Result<std::unique_ptr<StampSocket>> StampSocket::open(const Options& options) {
   socket->tokens_.resize(kTokensMin);
   set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, static_cast<int>(options.receive_buffer));
   set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kSendBufferSize);
-  if (!set_family_options(fd, is_v4, options.dscp << 2) ||
-      !set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1)) {
+  if (!set_family_options(fd, options) || !set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1)) {
     return socket_error(options, "set options");
   }
   if (!socket->set_timestamping(true)) return socket_error(options, "SO_TIMESTAMPING");
@@ -234,26 +281,13 @@ bool StampSocket::set_timestamping(bool on) {
 
 std::span<ReceivedDatagram> StampSocket::receive(DatagramBatch& batch) {
   DatagramBatch::Buffers& buffers = *batch.buffers_;
-  for (std::size_t i = 0; i < kDatagramBatch; ++i) {
-    buffers.vectors[i] = {.iov_base = buffers.payloads[i].data(), .iov_len = kDatagramSizeMax};
-    msghdr& message = buffers.messages[i].msg_hdr;
-    message = {};
-    message.msg_name = &buffers.addresses[i];
-    message.msg_namelen = sizeof buffers.addresses[i];
-    message.msg_iov = &buffers.vectors[i];
-    message.msg_iovlen = 1;
-    message.msg_control = buffers.controls[i].data();
-    message.msg_controllen = kControlSize;
-  }
-  const int count = recvmmsg(fd_, buffers.messages.data(), kDatagramBatch, MSG_DONTWAIT, nullptr);
-  if (count <= 0) return {};
-  const auto received = static_cast<std::size_t>(count);
+  const std::size_t received = buffers.incoming.receive(fd_, 0);
   for (std::size_t i = 0; i < received; ++i) {
-    mmsghdr& message = buffers.messages[i];
+    mmsghdr& message = buffers.incoming.messages[i];
     const ControlData control = read_controls(message.msg_hdr);
     if (control.has_drops) queue_drops_ = control.drops;
     buffers.received[i] = {.bytes = std::span(buffers.payloads[i]).first(message.msg_len),
-                           .source = read_address(buffers.addresses[i]),
+                           .source = read_address(buffers.incoming.addresses[i]),
                            .local = control.local,
                            .received = control.stamp,
                            .ttl = control.ttl,
@@ -262,42 +296,48 @@ std::span<ReceivedDatagram> StampSocket::receive(DatagramBatch& batch) {
   return std::span(buffers.received).first(received);
 }
 
+void StampSocket::prepare(const OutgoingDatagram& datagram, DatagramBatch::Headers& headers,
+                          std::size_t i) const {
+  // sendmmsg takes iov_base as writable but only reads it.
+  headers.vectors[i] = {.iov_base = const_cast<std::uint8_t*>(datagram.bytes.data()),
+                        .iov_len = datagram.bytes.size()};
+  msghdr& message = headers.messages[i].msg_hdr;
+  message = {};
+  message.msg_name = &headers.addresses[i];
+  message.msg_namelen = fill_address(datagram.destination, is_v4_, headers.addresses[i]);
+  message.msg_iov = &headers.vectors[i];
+  message.msg_iovlen = 1;
+  char* control = headers.controls[i].data();
+  if (wildcard_ && !datagram.local.is_unspecified()) {
+    add_source_address(message, control, datagram.local, is_v4_);
+  }
+  if (!datagram.stamped) {
+    add_control(message, control, SOL_SOCKET, SO_TIMESTAMPING, std::uint32_t{0});
+  }
+}
+
 std::size_t StampSocket::send(std::span<OutgoingDatagram> datagrams, DatagramBatch& batch) {
   LP_ASSERT(datagrams.size() <= kDatagramBatch);
-  DatagramBatch::Buffers& buffers = *batch.buffers_;
-  for (std::size_t i = 0; i < datagrams.size(); ++i) {
-    const OutgoingDatagram& datagram = datagrams[i];
-    // sendmmsg takes iov_base as writable but only reads it.
-    buffers.vectors[i] = {.iov_base = const_cast<std::uint8_t*>(datagram.bytes.data()),
-                          .iov_len = datagram.bytes.size()};
-    msghdr& message = buffers.messages[i].msg_hdr;
-    message = {};
-    message.msg_name = &buffers.addresses[i];
-    message.msg_namelen = fill_address(datagram.destination, is_v4_, buffers.addresses[i]);
-    message.msg_iov = &buffers.vectors[i];
-    message.msg_iovlen = 1;
-    if (wildcard_ && !datagram.local.is_unspecified()) {
-      message.msg_control = buffers.controls[i].data();
-      message.msg_controllen = kControlSize;
-      write_source_address(message, datagram.local, is_v4_);
-    }
-  }
+  DatagramBatch::Headers& headers = batch.buffers_->outgoing;
+  for (std::size_t i = 0; i < datagrams.size(); ++i) prepare(datagrams[i], headers, i);
   std::size_t failed = 0;
   for (std::size_t done = 0; done < datagrams.size();) {
-    const int sent = sendmmsg(fd_, buffers.messages.data() + done,
+    const int sent = sendmmsg(fd_, headers.messages.data() + done,
                               static_cast<unsigned>(datagrams.size() - done), MSG_DONTWAIT);
     if (sent < 0 && errno == EINTR) continue;
     const std::size_t passed = sent < 0 ? 0 : static_cast<std::size_t>(sent);
-    for (std::size_t i = done; i < done + passed; ++i) note_token(datagrams[i].token);
+    for (std::size_t i = done; i < done + passed; ++i) {
+      if (datagrams[i].stamped) note_token(datagrams[i].token);
+    }
     done += passed;
     if (sent > 0) continue;
     datagrams[done].failed = true;
-    ++failed;
-    ++done;
-    if (!ids_in_doubt_) {
+    if (datagrams[done].stamped && !ids_in_doubt_) {
       ids_in_doubt_ = true;
       doubt_from_ = next_id_;
     }
+    ++failed;
+    ++done;
   }
   return failed;
 }
@@ -317,15 +357,8 @@ void StampSocket::note_token(StampToken token) {
 std::span<const TransmitStamp> StampSocket::drain_stamps(DatagramBatch& batch) {
   if (drained_id_ == next_id_ && !ids_in_doubt_) return {};
   DatagramBatch::Buffers& buffers = *batch.buffers_;
-  for (std::size_t i = 0; i < kDatagramBatch; ++i) {
-    msghdr& message = buffers.messages[i].msg_hdr;
-    message = {};
-    message.msg_control = buffers.controls[i].data();
-    message.msg_controllen = kControlSize;
-  }
-  const int count =
-      recvmmsg(fd_, buffers.messages.data(), kDatagramBatch, MSG_ERRQUEUE | MSG_DONTWAIT, nullptr);
-  if (count <= 0) {
+  const std::size_t count = buffers.errors.receive(fd_, MSG_ERRQUEUE);
+  if (count == 0) {
     if (ids_in_doubt_ && set_timestamping(false) && set_timestamping(true)) {
       ids_in_doubt_ = false;
       next_id_ = 0;
@@ -333,8 +366,8 @@ std::span<const TransmitStamp> StampSocket::drain_stamps(DatagramBatch& batch) {
     }
     return {};
   }
-  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-    const ControlData control = read_controls(buffers.messages[i].msg_hdr);
+  for (std::size_t i = 0; i < count; ++i) {
+    const ControlData control = read_controls(buffers.errors.messages[i].msg_hdr);
     buffers.stamps[i] = {.token = {}, .time = {}};
     if (!control.is_transmit_stamp || control.id - drained_id_ >= next_id_ - drained_id_) continue;
     if (ids_in_doubt_ && static_cast<std::int32_t>(control.id - doubt_from_) >= 0) continue;
@@ -343,7 +376,7 @@ std::span<const TransmitStamp> StampSocket::drain_stamps(DatagramBatch& batch) {
                          .time = control.stamp};
     drained_id_ = control.id + 1;
   }
-  return std::span<const TransmitStamp>(buffers.stamps).first(static_cast<std::size_t>(count));
+  return std::span<const TransmitStamp>(buffers.stamps).first(count);
 }
 
 ClockReading read_clocks() {

@@ -1,10 +1,12 @@
 // StampSocket: one UDP socket with kernel timestamps in both directions, read and written in
 // batches. The only place of STAMP that talks to the operating system.
 //
-// SO_TIMESTAMPING is set on the socket, never per packet: then the kernel's id counts every send,
-// and the n-th stamp belongs to the n-th packet. Each packet carries a token of the caller's, which
-// comes back with its transmit stamp. EPOLLERR on the descriptor only means that such stamps wait.
-// One thread. Sources: Linux Documentation/networking/timestamping.rst.
+// SO_TIMESTAMPING is set on the socket and taken back for packets whose transmit stamp nobody
+// wants: the kernel's id counts the others, so the n-th stamp belongs to the n-th of those. Each
+// carries a token of the caller's, which comes back with its stamp. A packet that crosses several
+// virtual devices is stamped at each of them; only the first counts. EPOLLERR on the descriptor
+// only means that such stamps wait. One thread. Sources: Linux
+// Documentation/networking/timestamping.rst.
 #pragma once
 
 #include <array>
@@ -24,7 +26,8 @@ namespace linkpilot::prober {
 inline constexpr std::size_t kDatagramBatch = 64;
 inline constexpr std::size_t kDatagramSizeMax = 1536;  // what is longer is cut, and then malformed
 
-// The buffers of one batch, shared by all sockets of an engine: about 130 kB.
+// The buffers of one batch, shared by all sockets of an engine: about 170 kB, of which only what
+// packets use is ever touched.
 class DatagramBatch {
  public:
   DatagramBatch();
@@ -34,6 +37,7 @@ class DatagramBatch {
 
  private:
   friend class StampSocket;
+  struct Headers;
   struct Buffers;
   std::unique_ptr<Buffers> buffers_;
 };
@@ -52,9 +56,9 @@ struct TransmitStamp {
 struct ReceivedDatagram {
   std::span<std::uint8_t> bytes;  // in the batch; may be rewritten and sent back
   Endpoint source = {};
-  IpAddress local = {};     // the address it was sent to
+  IpAddress local = {};     // the address it was sent to; told only by sockets bound to none
   UnixNanos received = {};  // zero: no kernel stamp
-  std::uint8_t ttl = 0;
+  std::uint8_t ttl = 0;     // told only where Options::with_ttl
   bool truncated = false;
 };
 
@@ -63,6 +67,7 @@ struct OutgoingDatagram {
   Endpoint destination = {};
   IpAddress local = {};  // source address; used only where the socket is bound to none
   StampToken token = {};
+  bool stamped = true;  // wants a transmit stamp; each costs about a third of a send
   bool failed = false;  // set by send(): the kernel refused it
 };
 
@@ -72,6 +77,7 @@ class StampSocket {
     IpAddress listen;
     std::uint16_t port = 0;  // zero: any
     std::uint8_t dscp = 0;
+    bool with_ttl = false;                              // of what is received
     std::size_t receive_buffer = std::size_t{4} << 20;  // octets; only what waits is used
   };
   // Fails with the address and the reason: in use, not ours, no right.
@@ -96,6 +102,8 @@ class StampSocket {
  private:
   explicit StampSocket(int fd) : fd_(fd) {}
   bool set_timestamping(bool on);
+  void prepare(const OutgoingDatagram& datagram, DatagramBatch::Headers& headers,
+               std::size_t i) const;
   void note_token(StampToken token);
 
   int fd_ = -1;

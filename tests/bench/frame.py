@@ -24,6 +24,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NOISY_PERCENT = 10.0  # of one core: above it figures of microseconds are doubtful
+STOLEN_PERCENT = 1.0  # of one core that the hypervisor gave to others, in pieces of up to milliseconds
 
 
 def add_options(parser: argparse.ArgumentParser, runs: int) -> None:
@@ -74,6 +75,12 @@ def busy_seconds() -> float:
     return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
+def stolen_seconds() -> float:
+    """Time in which this virtual machine wanted to run and its host ran somebody else."""
+    fields = pathlib.Path("/proc/stat").read_text(encoding="utf-8").split("\n", 1)[0].split()
+    return int(fields[8]) / os.sysconf("SC_CLK_TCK")
+
+
 def own_seconds() -> float:
     """Of this process and of all its children that have ended."""
     own = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -85,18 +92,22 @@ class Frame:
         self.arguments = arguments
         self.figures: dict = {}
         self.head = {"bench": bench, "commit": commit(), "machine": machine(),
-                     "runs": arguments.runs, "foreign_cpu_percent": None, "noisy": None}
+                     "runs": arguments.runs, "foreign_cpu_percent": None,
+                     "stolen_cpu_percent": None, "noisy": None}
 
     @contextlib.contextmanager
     def measured(self):
         """Measures foreign load around the runs. Children that outlive it count as foreign."""
         started, busy, own = time.monotonic(), busy_seconds(), own_seconds()
+        stolen = stolen_seconds()
         yield
         elapsed = max(time.monotonic() - started, 1e-3)
         foreign = (busy_seconds() - busy) - (own_seconds() - own)
         percent = max(0.0, 100.0 * foreign / elapsed)
         self.head["foreign_cpu_percent"] = round(percent, 1)
-        self.head["noisy"] = percent > NOISY_PERCENT
+        stolen_percent = 100.0 * (stolen_seconds() - stolen) / elapsed
+        self.head["stolen_cpu_percent"] = round(stolen_percent, 2)
+        self.head["noisy"] = percent > NOISY_PERCENT or stolen_percent > STOLEN_PERCENT
 
     def put(self, key: str, value) -> None:
         """A dot in the key means a nested object."""

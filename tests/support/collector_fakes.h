@@ -7,6 +7,7 @@
 
 #include "collector/ingest/ingest.h"
 #include "schemas/codec.h"
+#include "tests/support/sim_clock.h"
 
 namespace linkpilot::collector {
 
@@ -21,8 +22,16 @@ class MemoryStore final : public Store {
     return true;
   }
   void put_event(Event event) override { events.push_back(std::move(event)); }
+  std::uint64_t put_fault(Fault fault, std::optional<OutgoingMail> mail) override {
+    faults.push_back(std::move(fault));
+    if (mail) mails.push_back(*std::move(mail));
+    return faults.size();
+  }
+  void put_mail(OutgoingMail mail) override { mails.push_back(std::move(mail)); }
+  void drop_mail(std::uint64_t id) override { mails_gone.push_back(id); }
   void put_table(SignedTable, UnixNanos) override {}
   std::uint64_t put_nodes(std::vector<StoredNode>) override { return 1; }
+  std::uint64_t put_hand(HandChange) override { return 1; }
   StoreFigures figures() const override { return {}; }
 
   // What is queued becomes durable.
@@ -35,13 +44,19 @@ class MemoryStore final : public Store {
   bool room = true;
   std::vector<StoredReport> reports;
   std::vector<Event> events;
+  std::vector<Fault> faults;
+  std::vector<OutgoingMail> mails;
+  std::vector<std::uint64_t> mails_gone;
 };
 
 // Nodes a (1), b (2) and c (3), all enrolled with keys "ka", "kb", "kc".
 class IngestBench {
  public:
-  IngestBench()
-      : registry({}), log(store, {}), ingest(registry, agents, estimates, store, log, hooks()) {
+  // With a backlog, reports wait until the test calls `ingest.work()`; without, nothing waits.
+  explicit IngestBench(bool with_backlog = false)
+      : registry({}),
+        log(store, {}),
+        ingest(registry, agents, estimates, store, log, hooks(with_backlog)) {
     (void)registry.apply({{"a", "ka"}, {"b", "kb"}, {"c", "kc"}}, now.wall);
     for (const auto& [id, entry] : registry.entries()) {
       AgentRecord& agent = agents[id];
@@ -85,11 +100,12 @@ class IngestBench {
     return false;
   }
   void pass(Duration time) {
-    now.mono += time;
-    now.wall += time;
+    clock.advance(time);
+    now = clock.now();
   }
 
-  Now now{MonoTime{1'000'000'000'000}, UnixNanos{1'800'000'000'000'000'000}};
+  SimClock clock;
+  Now now = clock.now();
   MemoryStore store;
   Registry registry;
   EventLog log;
@@ -98,11 +114,13 @@ class IngestBench {
   std::vector<std::pair<std::string, CollectorMessage>> messages;
   std::vector<LinkId> changed_links;
   std::size_t hellos = 0;
+  std::size_t backlogs = 0;
   Ingest ingest;
 
  private:
-  IngestHooks hooks() {
+  IngestHooks hooks(bool with_backlog) {
     IngestHooks out;
+    if (with_backlog) out.on_backlog = [this] { ++backlogs; };
     out.send = [this](const std::string& to, const CollectorMessage& message) {
       messages.emplace_back(to, message);
       return true;

@@ -40,7 +40,7 @@ LIBRARIES = [
     (re.compile(r"sqlite3\.h"), r"(collector/store|tools)/.*$"),
     (re.compile(r"zmq(\.hpp|_addon\.hpp|\.h)$"), r"base/runtime/(.*\.cc|zmq_socket\.h)$"),
     (re.compile(r"asio(/|\.hpp)"), r"(base/runtime|agent|collector|tools)/.*$"),
-    (re.compile(r"curl/"), r"(collector/mail|tools|prober)/.*$"),
+    (re.compile(r"curl/"), r"(collector/notify/.*_socket\.cc|tools/.*|prober/.*)$"),
     (re.compile(r"sodium"), r"(base/runtime|prober/stamp)/.*\.cc$"),
     (re.compile(r"pcap"), r"(prober/passive|tests|tools)/.*$"),
 ]

@@ -47,17 +47,25 @@ Status enrol_fleet(const std::string& keys_directory, const std::string& enrolle
   return {};
 }
 
+Result<AgentIdentity> load_identity(const std::string& keys_directory, std::size_t index) {
+  Result<CurveKeyPair> keys = load_curve_key_pair(key_path(keys_directory, index));
+  if (!keys) return fail(keys.error().in("run `linkpilot-fleet enrol` first"));
+  return AgentIdentity{name_of(index), index, *std::move(keys)};
+}
+
+std::uint64_t new_epoch() {
+  return kEpochMark ^ static_cast<std::uint64_t>(SystemClock().now().wall.ns / 1'000'000);
+}
+
 FleetRun::FleetRun(FleetOptions options) : options_(std::move(options)) {}
 
 Status FleetRun::connect(Duration patience) {
   const Result<std::string> server_key = load_curve_public_key(options_.collector_key);
   if (!server_key) return fail(server_key.error().in("--collector-key"));
-  // Another epoch each run: sequences start again.
-  options_.mill.epoch =
-      kEpochMark ^ static_cast<std::uint64_t>(SystemClock().now().wall.ns / 1'000'000);
+  options_.mill.epoch = new_epoch();
   for (std::size_t i = 0; i < options_.agents; ++i) {
-    Result<CurveKeyPair> keys = load_curve_key_pair(key_path(options_.keys_directory, i));
-    if (!keys) return fail(keys.error().in("run `linkpilot-fleet enrol` first"));
+    Result<AgentIdentity> identity = load_identity(options_.keys_directory, i);
+    if (!identity) return fail(identity.error());
     PlayedAgent::Hooks hooks;
     hooks.on_ack = [this](Duration latency) {
       ++acked;
@@ -67,7 +75,7 @@ Status FleetRun::connect(Duration patience) {
     };
     hooks.on_welcome = [] {};
     agents_.push_back(std::make_unique<PlayedAgent>(
-        loop_, AgentIdentity{name_of(i), i, *std::move(keys)}, options_.collector, *server_key,
+        loop_, *std::move(identity), options_.collector, *server_key,
         options_.mill.epoch, std::move(hooks)));
     if (Status status = agents_.back()->connect(); !status) return status;
   }

@@ -27,6 +27,11 @@ struct FleetOptions {
 [[nodiscard]] Status enrol_fleet(const std::string& keys_directory,
                                  const std::string& enrolled_directory, std::size_t agents);
 
+[[nodiscard]] Result<AgentIdentity> load_identity(const std::string& keys_directory,
+                                                  std::size_t index);
+// Another one each time, so that sequences start again.
+[[nodiscard]] std::uint64_t new_epoch();
+
 class FleetRun {
  public:
   explicit FleetRun(FleetOptions options);
@@ -54,18 +59,6 @@ class FleetRun {
   std::vector<std::unique_ptr<PlayedAgent>> agents_;
   MonoTime next_ping_;
 };
-
-// What the store says of the fleet's reports.
-struct StoreCheck {
-  std::uint64_t reports = 0;
-  std::uint64_t twice = 0;
-  std::uint64_t missing = 0;  // between the oldest that is kept and the newest acknowledged
-  std::uint64_t samples_compared = 0;
-  bool reread_equal = false;  // those samples, drawn at random, are as they were sent
-};
-// `samples`: how many to compare.
-[[nodiscard]] Result<StoreCheck> check_store(FleetRun& fleet, const std::string& store_path,
-                                             std::size_t samples);
 
 // CPU time of a process so far, from /proc.
 [[nodiscard]] Result<Duration> cpu_time(int pid);

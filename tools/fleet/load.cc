@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tools/fleet/store_check.h"
+
 namespace linkpilot::fleet {
 
 namespace {
@@ -106,7 +108,11 @@ int run_load(FleetRun& fleet, const LoadOptions& options) {
   out["reports_acked"] = fleet.acked;
   out["drained"] = drained;
   if (!options.store.empty()) {
-    const Result<StoreCheck> check = check_store(fleet, options.store, options.reread);
+    std::vector<SentReports> sent;
+    for (const auto& agent : fleet.agents()) {
+      sent.push_back({agent->id(), fleet.options().mill.epoch, agent->acked(), agent->mill()});
+    }
+    const Result<StoreCheck> check = check_store(sent, options.store, options.reread);
     if (!check) {
       fmt::print(stderr, "linkpilot-fleet: {}\n", check.error().message);
       return kFailed;

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "tools/fleet/load.h"
+#include "tools/fleet/storm.h"
 
 namespace {
 
@@ -34,6 +35,9 @@ struct Arguments {
   FleetOptions fleet;
   std::string enrolled;
   LoadOptions load;
+  StormOptions storm;
+  double calm_s = 5;
+  double drain_max_s = 90;
   double warm_up_s = 3;
   double length_s = 15;
 };
@@ -92,6 +96,21 @@ int main(int argc, char** argv) {
                    "the collector's [store] path: read afterwards and held against what was sent");
   load->add_option("--reread", arguments.load.reread, "samples compared with the store's")
       ->capture_default_str();
+  CLI::App* storm = app.add_subcommand("storm", "lose the collector and come back all at once with "
+                                                "full spools; says when to kill it");
+  add_fleet_options(*storm, arguments);
+  storm->add_option("--history", arguments.storm.history, "reports of each agent before the outage")
+      ->capture_default_str();
+  storm->add_option("--backlog", arguments.storm.backlog, "reports in each spool after it")
+      ->capture_default_str();
+  storm->add_option("--calm", arguments.calm_s, "seconds of alarms before the outage")
+      ->capture_default_str();
+  storm->add_option("--drain-max", arguments.drain_max_s, "seconds after which a drain is given up")
+      ->capture_default_str();
+  storm->add_option("--alarms", arguments.storm.alarms_per_second, "a second, of the whole fleet")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 1000.0));
+  storm->add_option("--store", arguments.storm.store, "the collector's [store] path")->required();
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -102,6 +121,11 @@ int main(int argc, char** argv) {
     const Status status =
         enrol_fleet(arguments.fleet.keys_directory, arguments.enrolled, arguments.fleet.agents);
     return status ? 0 : complain(status.error());
+  }
+  if (storm->parsed()) {
+    arguments.storm.calm = duration_of(arguments.calm_s);
+    arguments.storm.drain_max = duration_of(arguments.drain_max_s);
+    return run_storm(arguments.fleet, arguments.storm);
   }
   arguments.load.warm_up = duration_of(arguments.warm_up_s);
   arguments.load.length = duration_of(arguments.length_s);

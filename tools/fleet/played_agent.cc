@@ -44,18 +44,24 @@ void PlayedAgent::on_state(MessageClient::State state) {
   }
 }
 
+Node profile_of(const AgentIdentity& identity) {
+  Node self;
+  self.name = identity.name;
+  self.region = "fleet";
+  Port port;
+  // 198.18.0.0/15 is for benches (RFC 2544); nobody probes it, these agents probe nothing.
+  port.advertised = IpAddress::v4(198, 18, static_cast<std::uint8_t>(identity.index >> 8),
+                                  static_cast<std::uint8_t>(identity.index));
+  port.stamp_port = 862;
+  port.isp = "fleet";
+  self.ports = {port};
+  return self;
+}
+
 void PlayedAgent::say_hello() {
   Hello hello;
   hello.kind = ClientKind::agent;
-  hello.self.name = identity_.name;
-  hello.self.region = "fleet";
-  Port port;
-  // 198.18.0.0/15 is for benches (RFC 2544); nobody probes it, these agents probe nothing.
-  port.advertised = IpAddress::v4(198, 18, static_cast<std::uint8_t>(identity_.index >> 8),
-                                  static_cast<std::uint8_t>(identity_.index));
-  port.stamp_port = 862;
-  port.isp = "fleet";
-  hello.self.ports = {port};
+  hello.self = profile_of(identity_);
   hello.report_epoch = epoch_;
   hello.run_id = run_id_;
   hello.software = "linkpilot-fleet";

@@ -24,6 +24,9 @@ struct AgentIdentity {
   CurveKeyPair keys;
 };
 
+// What it says of itself in its Hello.
+[[nodiscard]] Node profile_of(const AgentIdentity& identity);
+
 struct AgentTotals {
   std::uint64_t sent = 0;       // reports, repeats included
   std::uint64_t refusals = 0;   // messages of that kind

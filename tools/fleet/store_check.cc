@@ -1,4 +1,5 @@
-// Reads the collector's store after a run and holds it against what was sent.
+#include "tools/fleet/store_check.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -8,7 +9,6 @@
 #include "base/rng.h"
 #include "collector/store/store.h"
 #include "schemas/codec.h"
-#include "tools/fleet/fleet_run.h"
 
 namespace linkpilot::fleet {
 
@@ -22,12 +22,12 @@ struct Seen {
 };
 
 // Compares one sample, drawn at random, with the same of the report as it was sent.
-bool is_as_sent(const collector::ReportRow& row, PlayedAgent& agent, Rng& rng) {
+bool is_as_sent(const collector::ReportRow& row, const SentReports& sent_by, Rng& rng) {
   const Result<AgentMessage> stored = schemas::decode_agent_message(row.bytes());
   if (!stored || !std::holds_alternative<Report>(*stored)) return false;
   const Report& report = std::get<Report>(*stored);
   const Result<AgentMessage> sent =
-      schemas::decode_agent_message(agent.mill()->make(row.id.sequence, report.created));
+      schemas::decode_agent_message(sent_by.mill->make(row.id.sequence, report.created));
   const Report& wanted = std::get<Report>(*sent);
   if (report.links.empty() || report.links.size() != wanted.links.size()) return false;
   const std::size_t at = rng.below(report.links.size());
@@ -36,14 +36,10 @@ bool is_as_sent(const collector::ReportRow& row, PlayedAgent& agent, Rng& rng) {
 
 }  // namespace
 
-Result<StoreCheck> check_store(FleetRun& fleet, const std::string& store_path,
+Result<StoreCheck> check_store(const std::vector<SentReports>& sent, const std::string& store_path,
                                std::size_t samples) {
-  std::map<NodeId, PlayedAgent*> agents;
-  std::uint64_t sent = 0;
-  for (const auto& agent : fleet.agents()) {
-    agents[agent->id()] = agent.get();
-    sent += agent->acked();
-  }
+  std::map<NodeId, const SentReports*> agents;
+  for (const SentReports& each : sent) agents[each.node] = &each;
   StoreCheck check;
   bool equal = true;
   std::map<NodeId, Seen> seen;
@@ -58,7 +54,7 @@ Result<StoreCheck> check_store(FleetRun& fleet, const std::string& store_path,
     row = rows->back().row;
     for (collector::ReportRow& each : *rows) {
       const auto agent = agents.find(each.node);
-      if (agent == agents.end() || each.id.epoch != fleet.options().mill.epoch) continue;
+      if (agent == agents.end() || each.id.epoch != agent->second->epoch) continue;
       ++check.reports;
       Seen& of_agent = seen[each.node];
       if (!of_agent.sequences.insert(each.id.sequence).second) ++check.twice;
@@ -77,7 +73,7 @@ Result<StoreCheck> check_store(FleetRun& fleet, const std::string& store_path,
   for (auto& [node, of_agent] : seen) {
     const std::uint64_t oldest =
         *std::min_element(of_agent.sequences.begin(), of_agent.sequences.end());
-    for (std::uint64_t sequence = oldest; sequence <= agents.at(node)->acked(); ++sequence) {
+    for (std::uint64_t sequence = oldest; sequence <= agents.at(node)->acked; ++sequence) {
       if (!of_agent.sequences.contains(sequence)) ++check.missing;
     }
   }

@@ -22,7 +22,7 @@ namespace {
 
 constexpr auto kPeriod = std::chrono::seconds(1);
 
-UnixNanos wall_now() { return SystemClock().now().wall; }
+UnixNanos system_wall_now() { return SystemClock().now().wall; }
 
 // Blocks the ending signals in this thread and those it starts; they arrive as a readable
 // descriptor.
@@ -50,7 +50,7 @@ class Session {
     around_.prefix = options.prefix;
     around_.ledger = options.ledger;
     around_.seed = options.seed;
-    around_.started = wall_now();
+    around_.started = system_wall_now();
     around_.device_drops.resize(topology_.nodes.size());
     std::vector<int> tuns;
     for (const NodeDevice& device : devices_) tuns.push_back(device.tun.get());
@@ -70,7 +70,7 @@ class Session {
 
   [[nodiscard]] std::string answer(std::string_view line) {
     Result<ControlRequest> request = parse_control(line);
-    if (!request) return error_text(request.error(), wall_now());
+    if (!request) return error_text(request.error(), system_wall_now());
     return std::visit([this](const auto& r) { return handle(r); }, *request);
   }
 
@@ -82,7 +82,7 @@ class Session {
       if (!total || *total == around_.device_drops[i]) continue;
       LedgerRecord record;
       record.fate = Fate::device_drops;
-      record.arrival_ns = wall_now().ns;
+      record.arrival_ns = system_wall_now().ns;
       record.source = static_cast<NodeIndex>(i);
       record.destination = kNoNode;
       record.values = {*total - around_.device_drops[i], *total};
@@ -102,7 +102,7 @@ class Session {
     Result<Fault> fault = fail(ErrorCode::unavailable, "the emulator is stopping");
     UnixNanos time;
     (void)door_.run_on_owner([&] {
-      time = wall_now();
+      time = system_wall_now();
       fault = wan_.set_fault(request, time);
     });
     return fault ? fault_text(*fault, time) : error_text(fault.error(), time);
@@ -112,7 +112,7 @@ class Session {
     Result<std::vector<Fault>> healed = fail(ErrorCode::unavailable, "the emulator is stopping");
     UnixNanos time;
     (void)door_.run_on_owner([&] {
-      time = wall_now();
+      time = system_wall_now();
       healed = wan_.heal(request, time);
     });
     return healed ? healed_text(*healed, time) : error_text(healed.error(), time);
@@ -121,7 +121,7 @@ class Session {
   std::string handle(const StatusRequest& request) {
     LabSnapshot snapshot;
     (void)door_.run_on_owner([&] {
-      snapshot = {wall_now(), emulator_->health(), wan_.counters(), wan_.in_flight(),
+      snapshot = {system_wall_now(), emulator_->health(), wan_.counters(), wan_.in_flight(),
                   wan_.faults().active()};
       if (request.reset) emulator_->reset_lateness();
     });
@@ -138,12 +138,13 @@ class Session {
       settings = wan_.settings();
       counters = wan_.pair_counters();
     });
-    return links_text(topology_, wall_now(), settings, counters);
+    return links_text(topology_, system_wall_now(), settings, counters);
   }
 
   std::string handle(const FlushRequest&) {
-    if (ledger_->flush()) return fmt::format(R"({{"ok":true,"time_ns":{}}})", wall_now().ns);
-    return error_text({ErrorCode::timeout, "the ledger file did not take all records"}, wall_now());
+    if (ledger_->flush()) return fmt::format(R"({{"ok":true,"time_ns":{}}})", system_wall_now().ns);
+    return error_text({ErrorCode::timeout, "the ledger file did not take all records"},
+                      system_wall_now());
   }
 
   Topology topology_;
@@ -185,7 +186,7 @@ Status run_lab(const RunOptions& options) {
   Result<ControlServer> control = ControlServer::listen(options.control);
   if (!control) return fail(control.error());
   Result<std::unique_ptr<LedgerFile>> ledger =
-      LedgerFile::create(options.ledger, *topology, options.seed, wall_now());
+      LedgerFile::create(options.ledger, *topology, options.seed, system_wall_now());
   if (!ledger) return fail(ledger.error());
   Result<std::vector<NodeDevice>> devices = make_devices(*lock, *topology);
   if (!devices) return fail(devices.error());

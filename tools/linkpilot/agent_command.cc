@@ -3,7 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/runtime/curve_keys.h"
 #include "tools/linkpilot/context.h"
+#include "tools/linkpilot/hand_order.h"
 #include "tools/linkpilot/text_table.h"
 
 namespace linkpilot::cli {
@@ -14,13 +16,19 @@ using Align = TextTable::Align;
 void print_refused_keys(const Json& answer) {
   const Json refused = answer.value("refused_keys", Json::array());
   if (refused.empty()) return;
-  fmt::print("\nrefused keys (enrol one by putting its .pub file into the enrolled directory):\n");
+  fmt::print("\nrefused keys (to let one in: linkpilot agent enrol NAME KEY --reason WHY):\n");
   TextTable table({{"KEY"}, {"FROM"}, {"LAST"}, {"TIMES", Align::right}, {"REASON"}});
   for (const Json& key : refused) {
     table.add({text_of(key, "public_key"), text_of(key, "address"), text_of(key, "last_at"),
                text_of(key, "count"), text_of(key, "reason")});
   }
   fmt::print("{}", table.to_string());
+}
+
+// Empty where the collector has nothing to say (`null`, or an older one).
+Json object_of(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found != object.end() && found->is_object() ? *found : Json::object();
 }
 
 int list_agents(const Context& context, bool names_only) {
@@ -43,18 +51,24 @@ int list_agents(const Context& context, bool names_only) {
                    {"HEARD", Align::right},
                    {"TABLE"},
                    {"AGE", Align::right},
+                   {"ROUTES"},
+                   {"PLAN"},
+                   {"SPOOL", Align::right},
                    {"CPU", Align::right},
                    {"RSS MB", Align::right},
                    {"WHY"}});
   for (const Json& agent : agents) {
     const Json loaded = agent.value("table", Json::object());
     const Json load = agent.value("load", Json::object());
+    const Json fresh = object_of(agent, "freshness");
+    const Json spool = object_of(agent, "spool");
     table.add(
         {text_of(agent, "node"), text_of(agent, "region"), text_of(agent, "state"),
          age_text(agent, "last_heard_age_ms"),
          fmt::format("{}.{}{}", text_of(loaded, "loaded_epoch"), text_of(loaded, "loaded_version"),
                      loaded.value("up_to_date", true) ? "" : " (behind)"),
-         age_text(loaded, "age_ms"),
+         age_text(fresh, "table_age_ms"), text_of(fresh, "table"), text_of(fresh, "plan"),
+         text_of(spool, "error").empty() ? text_of(spool, "reports") : "disk fails",
          fmt::format("{:.1f}%", load.value("agent_cpu_ratio", 0.0) * 100),
          fmt::format("{:.1f}", load.value("agent_rss_bytes", 0.0) / 1e6),
          text_of(agent, "reason")});
@@ -77,6 +91,78 @@ int show_agent(const Context& context, const std::string& name) {
   return kOk;
 }
 
+int list_refused(const Context& context) {
+  const Result<Json> answer = context.client().get("/v1/refused");
+  if (!answer) return report_failure(answer.error());
+  const Json refused = answer->value("refused_keys", Json::array());
+  if (context.json) {
+    for (const Json& key : refused) print_json("refused_key", key);
+    return kOk;
+  }
+  if (refused.empty()) fmt::print("no key was refused\n");
+  print_refused_keys(*answer);
+  return kOk;
+}
+
+struct KeyOrder {
+  std::string node;
+  std::string key;
+  std::string file;
+  bool finish = false;
+};
+
+// The key as given, or of --file.
+Result<std::string> key_of(const KeyOrder& order) {
+  if (order.key.empty() == order.file.empty()) {
+    return fail(
+        ErrorCode::invalid_argument,
+        "give the agent's public key, or the file that holds it with --file; linkpilot keys "
+        "show FILE on the node prints it");
+  }
+  return load_curve_public_key(order.file.empty() ? order.key : order.file);
+}
+
+int send_key(const Context& context, const Signed& signature, const KeyOrder& order,
+             const char* action) {
+  const Result<std::string> key = key_of(order);
+  if (!key) return report_failure(key.error());
+  return send_order(context, signature,
+                    {{"action", action}, {"node", order.node}, {"public_key", *key}});
+}
+
+void add_key_verbs(CLI::App* agent, Context& context) {
+  auto order = std::make_shared<KeyOrder>();
+  const auto add_key = [order](CLI::App* command) {
+    command->add_option("NODE", order->node, "the node's name")->required();
+    command->add_option("KEY", order->key, "its public key, 40 characters");
+    command->add_option("--file", order->file, "the .pub file that holds it");
+  };
+  CLI::App* enrol = agent->add_subcommand("enrol", "Let an agent in under this name");
+  add_key(enrol);
+  const auto enrol_signed = sign_options(enrol, false);
+  on_run(enrol, context, [&context, order, enrol_signed] {
+    return send_key(context, *enrol_signed, *order, "enrol");
+  });
+
+  CLI::App* revoke = agent->add_subcommand(
+      "revoke", "Shut an agent out: its connection ends and its node leaves the tables");
+  revoke->add_option("NODE", order->node)->required();
+  const auto revoke_signed = sign_options(revoke, false);
+  on_run(revoke, context, [&context, order, revoke_signed] {
+    return send_order(context, *revoke_signed, {{"action", "revoke"}, {"node", order->node}});
+  });
+
+  CLI::App* rekey = agent->add_subcommand(
+      "rekey", "Give an agent a second key beside the one in use; --finish ends the older one");
+  add_key(rekey);
+  rekey->add_flag("--finish", order->finish, "the agent uses the new key: the older one goes");
+  const auto rekey_signed = sign_options(rekey, false);
+  on_run(rekey, context, [&context, order, rekey_signed] {
+    if (!order->finish) return send_key(context, *rekey_signed, *order, "rekey");
+    return send_order(context, *rekey_signed, {{"action", "rekey_finish"}, {"node", order->node}});
+  });
+}
+
 }  // namespace
 
 void add_agent(CLI::App& app, Context& context) {
@@ -91,6 +177,11 @@ void add_agent(CLI::App& app, Context& context) {
   auto name = std::make_shared<std::string>();
   show->add_option("NODE", *name, "the node's name")->required();
   on_run(show, context, [&context, name] { return show_agent(context, *name); });
+
+  CLI::App* refused =
+      agent->add_subcommand("refused", "Keys that knocked in vain: when, from where, how often");
+  on_run(refused, context, [&context] { return list_refused(context); });
+  add_key_verbs(agent, context);
 }
 
 }  // namespace linkpilot::cli

@@ -22,7 +22,7 @@ std::string with_query(const std::string& path, const Query& query) {
 Result<std::string> read_token(const std::string& path) {
   if (path.empty()) {
     return fail(ErrorCode::permission,
-                "this asks agents to act and needs the collector's token; give its file with "
+                "this changes what agents do and needs the collector's token; give its file with "
                 "--token-file or LINKPILOT_TOKEN_FILE (the collector's [api] token_file)");
   }
   std::ifstream file(path);
@@ -114,6 +114,11 @@ Error describe_failure(int status, const std::string& body, const std::string& p
     case 408:
       return {ErrorCode::timeout, text};
     case 409:
+      // An order that was refused: asked, and the answer is no.
+      if (json.is_object() && json.value("code", "") == "refused") {
+        return {ErrorCode::not_found, text};
+      }
+      return {ErrorCode::unavailable, text};
     case 503:
       return {ErrorCode::unavailable, text};
     case 429:

@@ -1,20 +1,38 @@
 # bash completion for linkpilot(1): nouns, verbs, options, and node names asked of the collector.
+_linkpilot_options() {
+    case $1 in
+        "node drain") echo "--for --reason --author --wait" ;;
+        "route pin") echo "--via --for --reason --author" ;;
+        "route freeze"|"route rollback") echo "--for --reason --author" ;;
+        "auto off") echo "--region --for --reason --author" ;;
+        "auto on") echo "--region --reason --author" ;;
+        "agent enrol") echo "--file --reason --author" ;;
+        "agent rekey") echo "--file --finish --reason --author" ;;
+        "agent revoke"|"node undrain"|"route thaw"|"route unpin") echo "--reason --author" ;;
+        "audit "*) echo "--limit" ;;
+        "keys new") echo "--signing --probing" ;;
+        "keys rotate-signer") echo "--commit" ;;
+    esac
+}
 _linkpilot() {
     local current=${COMP_WORDS[COMP_CWORD]} noun="" verb="" word index
     local -A verbs=(
-        [agent]="list show" [link]="list show probe" [route]="show explain diff watch"
-        [event]="tail" [keys]="new show" [config]="check" [plan]="show" [status]=""
+        [agent]="list show refused enrol revoke rekey" [link]="list show probe"
+        [route]="show explain diff watch pin unpin freeze thaw rollback"
+        [node]="drain undrain" [auto]="off on" [hand]="list" [audit]="" [event]="tail"
+        [fault]="list show" [mail]="test"
+        [keys]="new show rotate-signer" [config]="check" [plan]="show" [status]=""
     )
     for ((index = 1; index < COMP_CWORD; index++)); do
         word=${COMP_WORDS[index]}
         case $word in
-            --collector|--token-file|--timeout) index=$((index + 1)) ;;
+            --collector|--token-file|--timeout|--reason|--author|--for|--region|--via|--file|--limit) index=$((index + 1)) ;;
             -*) ;;
             *) if [ -z "$noun" ]; then noun=$word; elif [ -z "$verb" ]; then verb=$word; fi ;;
         esac
     done
     if [[ $current == -* ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "--collector --token-file --timeout --json --help --version" -- "$current")
+        mapfile -t COMPREPLY < <(compgen -W "--collector --token-file --timeout --json --help --version $(_linkpilot_options "$noun $verb")" -- "$current")
     elif [ -z "$noun" ]; then
         mapfile -t COMPREPLY < <(compgen -W "${!verbs[*]}" -- "$current")
     elif [ -z "$verb" ] && [ -n "${verbs[$noun]:-}" ]; then
@@ -22,7 +40,7 @@ _linkpilot() {
     else
         case "$noun $verb" in
             "keys "*|"config "*) mapfile -t COMPREPLY < <(compgen -f -- "$current") ;;
-            "agent show"|"link "*|"route "*|"plan show")
+            "agent show"|"agent revoke"|"agent rekey"|"node "*|"link "*|"route "*|"plan show")
                 mapfile -t COMPREPLY < <(compgen -W "$(linkpilot --timeout 1 agent list --names 2>/dev/null)" -- "$current") ;;
         esac
     fi

@@ -46,11 +46,17 @@ void on_run(CLI::App* command, Context& context, std::function<int()> work);
 [[nodiscard]] std::string path_text(const Json& candidate);
 
 // One function per noun; each adds its verbs to the tree.
+void add_node(CLI::App& app, Context& context);
+void add_auto(CLI::App& app, Context& context);
+void add_hand(CLI::App& app, Context& context);
+void add_audit(CLI::App& app, Context& context);
 void add_status(CLI::App& app, Context& context);
 void add_agent(CLI::App& app, Context& context);
 void add_link(CLI::App& app, Context& context);
 void add_route(CLI::App& app, Context& context);
 void add_event(CLI::App& app, Context& context);
+void add_fault(CLI::App& app, Context& context);
+void add_mail(CLI::App& app, Context& context);
 void add_plan(CLI::App& app, Context& context);
 void add_keys(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/runtime/curve_keys.h"
+#include "base/runtime/secret_file.h"
 #include "tools/linkpilot/context.h"
 
 namespace linkpilot::cli {
@@ -14,6 +15,12 @@ namespace {
 struct KeyQuery {
   std::string path;
   bool signing = false;
+  bool probing = false;
+};
+
+struct Rotation {
+  std::string path;
+  bool commit = false;
 };
 
 std::string to_hex(std::span<const std::uint8_t> bytes) {
@@ -32,6 +39,21 @@ void print_key(const Context& context, const KeyQuery& query, const std::string&
   }
 }
 
+int make_probing_secret(const Context& context, const KeyQuery& query) {
+  if (Status saved = save_secret(query.path, make_secret()); !saved) {
+    return report_failure(saved.error());
+  }
+  if (context.json) {
+    print_json("key", {{"file", query.path}, {"type", "secret"}});
+  } else {
+    fmt::print(stderr,
+               "master secret of authenticated probes in {} (readable by you alone); give it "
+               "to no node: [keys] probing_file of the collector\n",
+               query.path);
+  }
+  return kOk;
+}
+
 int make_key(const Context& context, const KeyQuery& query) {
   if (std::filesystem::exists(query.path)) {
     return report_failure({ErrorCode::invalid_argument,
@@ -39,6 +61,7 @@ int make_key(const Context& context, const KeyQuery& query) {
                                        "or move this one away",
                                        query.path)});
   }
+  if (query.probing) return make_probing_secret(context, query);
   std::string public_key;
   Status saved;
   if (query.signing) {
@@ -90,6 +113,63 @@ int show_key(const Context& context, KeyQuery query) {
   return report_failure(curve.error());
 }
 
+// First half: the next key beside the one in use, for the nodes to learn.
+int prepare_rotation(const Context& context, const std::string& path) {
+  const std::string next = path + ".next";
+  if (const Result<SigningKey> old = load_signing_key(path); !old) {
+    return report_failure(old.error().in("the signing key in use"));
+  }
+  if (!std::filesystem::exists(next)) {
+    if (Status saved = save_signing_key(next, make_signing_key()); !saved) {
+      return report_failure(saved.error());
+    }
+  }
+  const Result<SigningKey> key = load_signing_key(next);
+  if (!key) return report_failure(key.error());
+  print_key(context, {next, true, false}, to_hex(key->public_key));
+  if (!context.json) {
+    fmt::print(
+        stderr,
+        "1. copy {0}.pub to every node, name it in signer_public_key_files of agent.toml beside "
+        "the one in use, and restart the agents one by one\n"
+        "2. linkpilot keys rotate-signer {1} --commit\n"
+        "3. reload the collector (SIGHUP): every table is signed anew\n"
+        "4. when linkpilot status is healthy again, take the old key out of the nodes' lists\n",
+        next, path);
+  }
+  return kOk;
+}
+
+// Second half: the next key takes the place of the one in use, which is kept as FILE.old.
+int commit_rotation(const Context& context, const std::string& path) {
+  const Result<SigningKey> next = load_signing_key(path + ".next");
+  if (!next) {
+    return report_failure(next.error().in(
+        fmt::format("no next key; run linkpilot keys rotate-signer {} first", path)));
+  }
+  const std::pair<std::string, std::string> moves[] = {{path, path + ".old"},
+                                                       {path + ".pub", path + ".old.pub"},
+                                                       {path + ".next", path},
+                                                       {path + ".next.pub", path + ".pub"}};
+  for (const auto& [from, to] : moves) {
+    std::error_code error;
+    std::filesystem::rename(from, to, error);
+    if (!error) continue;
+    return report_failure({ErrorCode::unavailable,
+                           fmt::format("cannot rename {} to {}: {}; mend that and move the rest by "
+                                       "hand, then reload the collector",
+                                       from, to, error.message())});
+  }
+  print_key(context, {path, true, false}, to_hex(next->public_key));
+  if (!context.json) {
+    fmt::print(stderr,
+               "the next key is {0} now, the one before {0}.old; reload the collector "
+               "(SIGHUP) to sign with it\n",
+               path);
+  }
+  return kOk;
+}
+
 }  // namespace
 
 void add_keys(CLI::App& app, Context& context) {
@@ -100,7 +180,18 @@ void add_keys(CLI::App& app, Context& context) {
   CLI::App* make = keys->add_subcommand("new", "Make a key pair: FILE (secret, 0600) and FILE.pub");
   make->add_option("FILE", query->path)->required();
   make->add_flag("--signing", query->signing, "an Ed25519 key for route tables, not a CURVE key");
+  make->add_flag("--probing", query->probing, "the master secret of authenticated probes");
   on_run(make, context, [&context, query] { return make_key(context, *query); });
+
+  CLI::App* rotate = keys->add_subcommand(
+      "rotate-signer", "Change the key that signs route tables, with both good in between");
+  auto rotation = std::make_shared<Rotation>();
+  rotate->add_option("FILE", rotation->path, "the collector's [keys] signing_file")->required();
+  rotate->add_flag("--commit", rotation->commit, "the nodes know the next key: put it in use");
+  on_run(rotate, context, [&context, rotation] {
+    return rotation->commit ? commit_rotation(context, rotation->path)
+                            : prepare_rotation(context, rotation->path);
+  });
 
   CLI::App* show = keys->add_subcommand("show", "Print the public key of a key file");
   show->add_option("FILE", query->path)->required();

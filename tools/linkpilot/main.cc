@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
   app.add_option("--collector", context.api.url, "the collector's [listen] http address")
       ->envname("LINKPILOT_COLLECTOR")
       ->capture_default_str();
-  app.add_option("--token-file", context.api.token_file, "needed by commands that make agents act")
+  app.add_option("--token-file", context.api.token_file, "needed by commands that change something")
       ->envname("LINKPILOT_TOKEN_FILE");
   app.add_option("--timeout", context.api.timeout_s, "seconds to wait for an answer")
       ->check(CLI::Range(1, 600))
@@ -28,7 +28,13 @@ int main(int argc, char** argv) {
   add_agent(app, context);
   add_link(app, context);
   add_route(app, context);
+  add_node(app, context);
+  add_auto(app, context);
+  add_hand(app, context);
+  add_audit(app, context);
   add_event(app, context);
+  add_fault(app, context);
+  add_mail(app, context);
   add_plan(app, context);
   add_keys(app, context);
   add_config(app, context);

@@ -1,12 +1,14 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <chrono>
 #include <map>
 #include <memory>
 #include <thread>
 
 #include "tools/linkpilot/context.h"
+#include "tools/linkpilot/hand_order.h"
 #include "tools/linkpilot/route_text.h"
 #include "tools/linkpilot/text_table.h"
 
@@ -110,6 +112,9 @@ int explain_route(const Context& context, const RouteQuery& query) {
       fmt::print("{} to {}, {} (the media travels {}), table {}.{}\n", query.node, query.to,
                  query.direction, query.direction == "push" ? "the same way" : "back",
                  text_of(table, "epoch"), text_of(table, "version"));
+      for (const Json& over : route.value("hand", Json::array())) {
+        if (over.is_string()) fmt::print("  by the operator's hand: {}\n", over.get<std::string>());
+      }
       int rank = 0;
       for (const Json& candidate : route.value("candidates", Json::array())) {
         fmt::print("  {}. {}: cost {} ms, predicted delay {} ms{}\n", ++rank, path_text(candidate),
@@ -175,6 +180,82 @@ int watch_routes(const Context& context, const RouteQuery& query) {
   }
 }
 
+// "3.17" or "17": the epoch is the present one if it is not said.
+Result<Json> version_order(const std::string& text) {
+  const std::size_t dot = text.find('.');
+  const std::string version = dot == std::string::npos ? text : text.substr(dot + 1);
+  std::uint64_t numbers[2] = {0, 0};
+  const std::string parts[2] = {dot == std::string::npos ? "0" : text.substr(0, dot), version};
+  for (int i = 0; i < 2; ++i) {
+    const char* end = parts[i].data() + parts[i].size();
+    const auto [stop, error] = std::from_chars(parts[i].data(), end, numbers[i]);
+    if (error != std::errc() || stop != end) {
+      return fail(ErrorCode::invalid_argument,
+                  fmt::format("'{}' is no version; linkpilot route show prints them as "
+                              "EPOCH.VERSION",
+                              text));
+    }
+  }
+  return Json{{"action", "rollback"}, {"epoch", numbers[0]}, {"version", numbers[1]}};
+}
+
+struct Pin {
+  std::string from;
+  std::string to;
+  std::vector<std::string> via;
+};
+
+void add_pin_verbs(CLI::App* route, Context& context) {
+  auto pin = std::make_shared<Pin>();
+  CLI::App* set = route->add_subcommand(
+      "pin", "Send media from FROM to TO this way while every link of it lives");
+  set->add_option("FROM", pin->from, "where the media comes from")->required();
+  set->add_option("TO", pin->to, "where it goes")->required();
+  set->add_option("--via", pin->via,
+                  "the relays, at most two, in the media's direction; none: direct")
+      ->delimiter(',');
+  const auto pin_signed = sign_options(set, true);
+  on_run(set, context, [&context, pin, pin_signed] {
+    return send_order(
+        context, *pin_signed,
+        {{"action", "pin"}, {"node", pin->from}, {"target", pin->to}, {"via", pin->via}});
+  });
+
+  CLI::App* unpin = route->add_subcommand("unpin", "Give the pair back to the machine");
+  unpin->add_option("FROM", pin->from)->required();
+  unpin->add_option("TO", pin->to)->required();
+  const auto unpin_signed = sign_options(unpin, false);
+  on_run(unpin, context, [&context, pin, unpin_signed] {
+    return send_order(context, *unpin_signed,
+                      {{"action", "unpin"}, {"node", pin->from}, {"target", pin->to}});
+  });
+}
+
+void add_hand_verbs(CLI::App* route, Context& context) {
+  const auto add = [&](const char* verb, const char* what, bool has_end) {
+    CLI::App* command = route->add_subcommand(verb, what);
+    const auto signature = sign_options(command, has_end);
+    on_run(command, context, [&context, signature, verb] {
+      return send_order(context, *signature, {{"action", verb}});
+    });
+  };
+  add("freeze", "Publish no change of any route", true);
+  add("thaw", "End a freeze or a rollback", false);
+
+  CLI::App* rollback = route->add_subcommand(
+      "rollback", "Publish the routes of an earlier version again and freeze them");
+  auto version = std::make_shared<std::string>();
+  rollback->add_option("VERSION", *version, "VERSION, or EPOCH.VERSION of an earlier run")
+      ->required();
+  const auto signature = sign_options(rollback, true);
+  on_run(rollback, context, [&context, version, signature] {
+    Result<Json> order = version_order(*version);
+    if (!order) return report_failure(order.error());
+    return send_order(context, *signature, *std::move(order));
+  });
+  add_pin_verbs(route, context);
+}
+
 }  // namespace
 
 void add_route(CLI::App& app, Context& context) {
@@ -206,6 +287,7 @@ void add_route(CLI::App& app, Context& context) {
   CLI::App* watch = route->add_subcommand("watch", "Each change of a best path as it is published");
   watch->add_option("NODE", query->node);
   on_run(watch, context, [&context, query] { return watch_routes(context, *query); });
+  add_hand_verbs(route, context);
 }
 
 }  // namespace linkpilot::cli

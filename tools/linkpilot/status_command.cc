@@ -35,6 +35,9 @@ int run_status(const Context& context) {
     for (const Json& reason : status->value("reasons", Json::array())) {
       fmt::print("  {}\n", reason.is_string() ? reason.get<std::string>() : reason.dump());
     }
+    for (const Json& over : status->value("overrides", Json::array())) {
+      if (over.is_string()) fmt::print("  by hand: {}\n", over.get<std::string>());
+    }
   }
   return status->value("healthy", false) ? kOk : kNegative;
 }

@@ -50,6 +50,10 @@ std::size_t hops_left(const Datagram& advanced) { return advanced.hop_budget + s
 Action turn(const Datagram& advanced, std::span<const NodeId> path) {
   Action action{Fate::dropped_no_alternate, advanced};
   if (path.empty() || path.size() > std::min(hops_left(advanced), kPathLengthMax)) return action;
+  const auto trail = std::span(advanced.trail).first(advanced.trail_length);
+  for (const NodeId node : path) {
+    if (node == advanced.source || std::ranges::find(trail, node) != trail.end()) return action;
+  }
   action.datagram.path = {};
   std::copy(path.begin(), path.end(), action.datagram.path.begin());
   action.datagram.path_length = static_cast<std::uint8_t>(path.size());

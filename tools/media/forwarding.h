@@ -23,7 +23,7 @@ enum class Fate : std::uint8_t {
   dropped_malformed,
   dropped_not_addressee,
   dropped_budget,        // no hop left
-  dropped_no_alternate,  // next hop dead, and no loop-free path that fits the budget
+  dropped_no_alternate,  // next hop dead, and no loop-free path that is new and fits the budget
   dropped_unknown_node,  // the table has no address for the next node
   dropped_send_error,
 };
@@ -39,7 +39,8 @@ struct Action {
 // this node's marks say that this hop is dead: then `turn` it.
 [[nodiscard]] Action advance(const Datagram& arrived, NodeId self);
 // The next hop of `advanced` (a result of `advance`, not sent yet) is dead; `path` is a loop-free
-// candidate of this node's own table, next hop first, or empty if there is none.
+// candidate of this node's own table, next hop first, or empty if there is none. Refused where it
+// leads to a node that the datagram has been at: the tables of two versions may disagree.
 [[nodiscard]] Action turn(const Datagram& advanced, std::span<const NodeId> path);
 // The longest path `turn` accepts for it: its hops plus the one that is already paid for.
 [[nodiscard]] std::size_t hops_left(const Datagram& advanced);

@@ -13,7 +13,7 @@ def _equal(wanted):
     return lambda value: value == wanted, f"{wanted}"
 
 
-def bounds(node_count, links, has_joiner, streams_first_hop, streams_later_hop):
+def bounds(node_count, links, has_joiner, streams_first_hop, streams_later_hop, causes):
     """[(report key, predicate, how it is written)], in the order in which people read them."""
     rows = [
         ("links_measured", *_equal(links)),
@@ -24,6 +24,14 @@ def bounds(node_count, links, has_joiner, streams_first_hop, streams_later_hop):
         ("cut.excess_gap_ms_later_hop_p50", *_at_most(450)),
         ("cut.excess_gap_ms_later_hop_max", *_at_most(900)),
         ("cut.streams_later_hop", *_at_least(streams_later_hop)),
+        ("collector_down.excess_gap_ms_first_hop_max", *_at_most(270)),
+        ("collector_down.streams_first_hop", *_at_least(1)),
+        ("collector_down.reports_lost", *_equal(0)),
+        ("collector_down.reports_duplicated", *_equal(0)),
+        ("mail.causes_told", *_equal(causes)),
+        ("mail.handed_s_max", *_at_most(15)),
+        ("mail.unexplained", *_equal(0)),
+        ("mail.not_resolved", *_equal(0)),
         ("degrade.all_loaded_ms", *_at_most(15000)),
         ("degrade.moved_without_gain", *_equal(0)),
         ("node.left_all_tables_ms", *_at_most(2000)),

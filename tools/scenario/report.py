@@ -7,8 +7,10 @@ import ledger
 import numpy as np
 
 import probes
+import stored
 import tables
 from gaps import StreamGap, stream_gap
+from mails import judge_mails
 from medialogs import read_receipts
 
 FIRST_HOP_BOUND_MS = 270.0
@@ -41,6 +43,8 @@ class Report:
         }
         report.update(self._measurements())
         report["cut"] = self._cuts()
+        report["collector_down"] = self._collector_down()
+        report["mail"] = judge_mails(self.facts["mails"], self.facts["troubles"])
         report["degrade"] = self._degrade()
         report["node"] = self._node()
         report["join"] = self._join()
@@ -127,6 +131,28 @@ class Report:
                 truth = self.facts["truth"]
                 lead = truth.path_delay_ms([self.names[n] for n in old_path[:place + 1]])
         return StreamGap(source, target, place, gap_ns / 1e6, longer_ns / 1e6, physics, lead, by, old_path, new_path)
+
+    # --- without the collector ---
+
+    def _collector_down(self):
+        """Excess gaps as of any cut, of first hops only: nobody is there to help with later ones. Lost and
+        duplicated reports: of the whole run, what the agents wrote against what the store holds (stored.py)."""
+        fact = self.facts.get("collector_down")
+        if not fact:
+            return {}
+        by_target = {name: self._receipts(name) for name in self.fleet.logs}
+        before = len(self.gaps)
+        for cut in self.facts["down_cuts"]:
+            self._measure_cut(cut, by_target)
+        first = [g.excess_ms for g in self.gaps[before:] if g.place == 0]
+        middle, largest = _spread(first)
+        agents = {name: self.world.path("agents", name) for name in self.facts["nodes"]}
+        counted = stored.count_reports(self.world.path("collector", "collector.sqlite"), agents, self.samples)
+        return {"down_ms": _ms((fact["back_ns"] - fact["killed_ns"]) / 1e6), "cuts": len(self.facts["down_cuts"]),
+                "streams_first_hop": len(first), "excess_gap_ms_first_hop_p50": middle,
+                "excess_gap_ms_first_hop_max": largest, **counted,
+                "each": [{k: c[k] for k in ("kind", "from", "to", "cut_ns", "heal_ns", "gaps")}
+                         for c in self.facts["down_cuts"]]}
 
     # --- the other faults ---
 
@@ -279,7 +305,7 @@ class Report:
     def _leads_into_death(self, source, target, event, end):
         """For a target that is down itself no next hop is right: `node.left_all_tables_ms` judges that."""
         hop, start = event["path"][0], event["t"]
-        for cut in self.facts["cuts"]:
+        for cut in self.facts["cuts"] + self.facts["down_cuts"]:
             if (self._number(source), hop) not in self._dead_links(cut):
                 continue
             physics = cut["delay_ms"][0] if cut["kind"] == "two_way" else sum(cut["delay_ms"])

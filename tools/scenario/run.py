@@ -59,11 +59,12 @@ def finish(world, timeline, story, options):
     world.lab.ask(op="flush")
     with open(world.path("facts.pickle"), "wb") as file:  # with the samples, all that a figure is made from
         pickle.dump((facts, samples, lab_status), file)
+    facts["mails"] = timeline.mails()
     report = Report(world, facts, timeline.fleet, samples, lab_status, ledger.read(world.ledger_path)).figures()
     report["seed"], report["topology"] = options.seed, os.path.basename(world.topology_path)
     wanted = facts.get("wanted_streams", {"first_hop": 0, "later_hop": 0})
     rows = judge(report, bounds(len(facts["nodes"]), report["links"], bool(facts["joiner"]),
-                                wanted["first_hop"], wanted["later_hop"]))
+                                wanted["first_hop"], wanted["later_hop"], report["mail"]["causes"]))
     story.chapter("Summary")
     for key, value, bound, held in rows:
         (story.saw if held else story.wrong)(f"{key:34} {value!s:>12}   bound {bound:10} {'held' if held else 'NOT HELD'}")
@@ -104,9 +105,12 @@ def play(world, story, options):
     timeline = Timeline(world, story, random.Random(options.seed), joiner)
     timeline.come_up()
     timeline.cut_links()
+    timeline.lose_collector()
+    timeline.tell_people()
     timeline.degrade_link()
     timeline.lose_and_gain_nodes()
     timeline.heal_all()
+    timeline.show_mails()
     timeline.wind_down()
     held = finish(world, timeline, story, options)
     if held:

@@ -1,9 +1,10 @@
-"""The phases of the demo, in order: everything comes up, links are cut, a link degrades, a node dies and
-another joins, all is healed. What was done and when is kept in `facts`, for the report; what is seen on
+"""The phases of the demo, in order: everything comes up, links are cut, the collector is killed while links
+are cut, a cut lasts until it is told by mail, a link degrades, a node dies and another joins, all is healed. What was done and when is kept in `facts`, for the report; what is seen on
 the way is told to the story. Judging is the report's work."""
 
 import time
 
+from mails import link_name, read_mails
 from medialogs import Fleet
 from truth import LinkBelief, LinkTruth, links_of, switching_margin_ms
 
@@ -12,6 +13,7 @@ from truth import LinkBelief, LinkTruth, links_of, switching_margin_ms
 # says little.
 WANTED = {"two_way": 5, "one_way": 5, "first_hop": 20, "later_hop": 10}
 WANTED_SMALL = {"two_way": 1, "one_way": 1, "first_hop": 3, "later_hop": 1}
+DOWN_CUTS, DOWN_CUTS_SMALL = 5, 2  # while there is no collector
 CUTS_MAX = 30
 
 
@@ -23,7 +25,7 @@ class Timeline:
         self.joiner = joiner
         self.initial = [n for n in world.nodes if n != joiner]
         self.fleet = Fleet(world.path("media"), self.initial)
-        self.facts = {"cuts": [], "nodes": list(world.nodes), "joiner": joiner}
+        self.facts = {"cuts": [], "down_cuts": [], "troubles": [], "nodes": list(world.nodes), "joiner": joiner}
         self._next_usage = 0.0
 
     # --- waiting ---
@@ -57,6 +59,7 @@ class Timeline:
         story.chapter(f"Start: {len(self.initial)} regions, a collector, and at each region an agent and a media process")
         world.start_lab()
         story.did(f"the WAN emulator is up: {len(world.namespaces)} network namespaces, real delays between them")
+        world.start_mail_server()
         world.start_collector()
         story.did("the collector is up")
         for node in self.initial:
@@ -161,6 +164,7 @@ class Timeline:
         self.pause(2.0)
         cut["heal_ns"] = self.world.lab.heal(**{"from": a, "to": b, "both": kind == "two_way"})
         self.facts["cuts"].append(cut)
+        self._trouble(link_name(a, b), "dead", cut["cut_ns"], cut["heal_ns"])
         if turned is None or loaded is None:
             self.story.wrong(f"after 5 s the cut link is still in {'tables' if turned is not None else 'use'}")
         else:
@@ -169,13 +173,119 @@ class Timeline:
         self.pause(1.0)
         return cut
 
+    def _trouble(self, what, kind, start_ns, end_ns):
+        self.facts["troubles"].append({"what": what, "kind": kind, "start_ns": start_ns, "end_ns": end_ns})
+
+    def _marks_are_clear(self):
+        """No look-up holds a first hop for dead."""
+        return not any(e[-1]["flags"] for log in self.fleet.logs.values() for e in log.choices.values())
+
     def _links_alive(self):
         """No link is held for dead, neither by the collector nor by any look-up."""
-        if any(e[-1]["flags"] for log in self.fleet.logs.values() for e in log.choices.values()):
-            return False
-        return self.world.api.get("/v1/status")["links"]["dead"] == 0
+        return self._marks_are_clear() and self.world.api.get("/v1/status")["links"]["dead"] == 0
 
-    # (b)
+    # (b) the collector
+
+    def lose_collector(self):
+        self.story.chapter("The collector is killed: nodes help themselves, nothing measured is lost")
+        self._settle()
+        self.world.kill_collector()
+        self.facts["collector_down"] = {"killed_ns": time.time_ns()}
+        self.story.did("the collector is gone (SIGKILL)")
+        self.pause(2.0)
+        for number in range(DOWN_CUTS if len(self.initial) > 4 else DOWN_CUTS_SMALL):
+            link = self._draw_first_hop()
+            if link is None:
+                break
+            self._cut_without_collector("two_way" if number % 2 == 0 else "one_way", *link)
+        self._restart_collector()
+
+    def _draw_first_hop(self):
+        first = [links_of(way)[0] for way in self.fleet.poll().paths().values() if len(way) > 1]
+        return self.rng.choice(sorted(first)) if first else None
+
+    def _cut_without_collector(self, kind, a, b):
+        self.pause(self.rng.uniform(0.0, 1.0))
+        dead = {(a, b), (b, a)} if kind == "two_way" else {(a, b)}
+        first = [p for p, way in self.fleet.poll().paths().items() if links_of(way)[0] in dead]
+        truth = self.truth()
+        cut = {"kind": kind, "from": a, "to": b, "delay_ms": [truth.delay_ms(a, b), truth.delay_ms(b, a)]}
+        cut["cut_ns"] = self.world.lab.fault("blackhole", **{"from": a, "to": b, "both": kind == "two_way"})
+        self.story.did(f"cut {a} {'<-x->' if kind == 'two_way' else '-x->'} {b}: the first hop of {len(first)} streams")
+
+        def turned():
+            paths = self.fleet.paths()
+            return not any(links_of(paths[p])[0] in dead for p in first if len(paths.get(p, ())) > 1)
+
+        took = self.wait(turned, 5, 0.05)
+        self.pause(2.0)
+        cut["heal_ns"] = self.world.lab.heal(**{"from": a, "to": b, "both": kind == "two_way"})
+        self.facts["down_cuts"].append(cut)
+        self._trouble(link_name(a, b), "dead", cut["cut_ns"], cut["heal_ns"])
+        if took is None:
+            self.story.wrong("after 5 s some still send into it")
+        else:
+            self.story.saw(f"they took their second way after about {took * 1000:.0f} ms, without asking anybody; healed")
+        self.wait(self._marks_are_clear, 15)
+        self.pause(1.0)
+
+    def _restart_collector(self):
+        fact = self.facts["collector_down"]
+        self.world.restart_collector()
+        fact.setdefault("back_ns", time.time_ns())
+        self.story.did("the collector is started again")
+
+        def whole():
+            status = self.world.api.get("/v1/status")
+            return (status["agents"]["connected"] >= len(self.initial) and
+                    status["links"]["measured"] >= self.facts["links"] and not status["tables"]["behind"])
+
+        took = self.wait(whole, 60)
+        self.story.saw(f"all agents are back and have handed over what they kept, after {took:.1f} s" if took is not None
+                       else "not all agents came back within 60 s")
+
+    # (c) mail
+
+    def tell_people(self):
+        """A cut that lasts is told by mail; a collector that dies after that tells neither twice nor forgets
+        the end."""
+        self.story.chapter("A link stays cut: people are told, once, and again when it is over")
+        self._settle()
+        link = self._draw_link()
+        if link is None:
+            return
+        a, b = link
+        start_ns = self.world.lab.fault("blackhole", **{"from": a, "to": b, "both": True})
+        self.story.did(f"cut {a} <-x-> {b}, for longer")
+        self._await_mail("opened", link_name(a, b), 25, start_ns)
+        self.world.kill_collector()
+        self.story.did("the collector is killed again")
+        self.pause(1.0)
+        self._restart_collector()
+        self.pause(5.0)
+        end_ns = self.world.lab.heal(**{"from": a, "to": b, "both": True})
+        self._trouble(link_name(a, b), "dead", start_ns, end_ns)
+        self.story.did("healed")
+        self._await_mail("resolved", link_name(a, b), 60, end_ns)
+        self.wait(self._links_alive, 15)
+        # The collector has to see again what is usual before it can tell what is not.
+        self.pause(15.0)
+
+    def mails(self):
+        return read_mails(self.world.path("mails.jsonl"))
+
+    def _await_mail(self, event, what, patience_s, since_ns):
+        def arrived():
+            return [m for m in self.mails() if m.event == event and m.what == what and m.time_ns >= since_ns]
+
+        self.wait(arrived, patience_s)
+        found = arrived()
+        if found:
+            self.story.saw(f"mail after {(found[0].time_ns - since_ns) / 1e9:.1f} s: {found[0].subject}")
+        else:
+            self.story.wrong(f"no mail about {what} ({event}) within {patience_s:.0f} s")
+
+    # (d)
 
     def degrade_link(self):
         self.story.chapter("A link in use gets slow and lossy: +80 ms and 3 % loss, both ways")
@@ -219,7 +329,7 @@ class Timeline:
         links = sorted(weights)
         return self.rng.choices(links, [weights[link] for link in links])[0]
 
-    # (c)
+    # (e)
 
     def lose_and_gain_nodes(self):
         degraded = {self.facts["degrade"]["from"], self.facts["degrade"]["to"]} if "degrade" in self.facts else set()
@@ -230,8 +340,9 @@ class Timeline:
         took = self.wait(lambda: not self._tables_with(node), 15, 0.05)
         self.story.saw(f"{node} is in no other node's table any more, after about {took * 1000:.0f} ms" if took is not None
                        else f"{node} is still in the tables of {', '.join(self._tables_with(node))}")
-        self.pause(4.0)
+        self._await_mail("opened", f"node {node}", 20, fact["down_ns"])
         fact["up_ns"] = self.world.lab.heal(node=node)
+        self._trouble(f"node {node}", "dead", fact["down_ns"], fact["up_ns"])
         self.story.did(f"{node} is back")
         others = len(self.fleet.logs) - 1
         took = self.wait(lambda: len(self._tables_with(node)) == others, 30, 0.05)
@@ -260,11 +371,14 @@ class Timeline:
                        else f"it is in {len(self._tables_with(node))} of {others} other tables")
         self.facts["join"] = fact
 
-    # (d)
+    # (f)
 
     def heal_all(self):
         self.story.chapter("Everything is healed: routes come home")
         fact = {"heal_ns": self.world.lab.heal()}
+        if "degrade" in self.facts:
+            degrade = self.facts["degrade"]
+            self._trouble(link_name(degrade["from"], degrade["to"]), "degraded", degrade["set_ns"], fact["heal_ns"])
         truth = self.truth()
         baseline = self.facts["baseline"]
 
@@ -281,6 +395,22 @@ class Timeline:
         self.story.saw(f"every route is the one before, or as good within its margin, after {took:.1f} s" if took is not None
                        else f"{len(fact['away'])} routes have not come home")
         self.facts["heal"] = fact
+        took = self.wait(lambda: self.world.api.get("/v1/faults", state="open")["open"] == 0, 60, 0.5)
+        if took is None:
+            self.story.wrong("a fault is still open a minute after everything is healed")
+        self.wait(lambda: self.world.api.get("/v1/faults", state="open")["mail"]["waiting"] == 0, 10)
+
+    def show_mails(self):
+        mails = self.mails()
+        threads = len({m.root for m in mails})
+        self.story.chapter(f"{len(mails)} mails in {threads} threads came to the operators")
+        for mail in mails:
+            near = [t for t in self.facts["troubles"] if t["what"] == mail.what and t["start_ns"] <= mail.time_ns]
+            after = ""
+            if near and mail.event in ("opened", "resolved"):
+                moment = near[-1]["start_ns" if mail.event == "opened" else "end_ns"]
+                after = f"  ({(mail.time_ns - moment) / 1e9:.1f} s after it {'began' if mail.event == 'opened' else 'ended'})"
+            self.story.saw(mail.subject + after)
 
     def wind_down(self):
         """Ends the streams, and lets the last probes be answered and reported."""

@@ -11,6 +11,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import tomllib
@@ -20,6 +21,7 @@ from clients import CollectorApi, LabControl
 
 COLLECTOR = "collector"
 MEDIA_PORT = 7400
+MAIL_PORT = 2525  # in the collector's namespace
 LAB_STATE = "/run/linkpilot-lab"  # tools/lab/namespaces.h
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
@@ -66,6 +68,10 @@ class Process:
         if self.is_running():
             self._child.terminate()
 
+    def kill(self):
+        self._child.kill()
+        self._child.wait()
+
     def stop(self, patience_s=5.0):
         self.ask_to_stop()
         try:
@@ -105,7 +111,7 @@ class World:
         self.prefix = f"lp{os.getpid():x}"
         self.folder = tempfile.mkdtemp(prefix="linkpilot-demo-")
         self.agents, self.media = {}, {}
-        self.lab_process = self.collector = self.lab = self.api = None
+        self.lab_process = self.collector = self.mail_server = self.lab = self.api = None
         self.namespaces, self.addresses = {}, {}
         self.agent_usage = {}  # name -> list of (monotonic s, resident kB, private kB, CPU s)
 
@@ -150,6 +156,21 @@ class World:
         self.namespaces, self.addresses = answer["namespaces"], answer["addresses"]
         self.lab = LabControl(self.path("lab.socket"))
 
+    def start_mail_server(self):
+        """Where the collector's mails end up: one JSON line each in mails.jsonl."""
+        self.mail_server = self._start_inside(COLLECTOR, "mail-server", [
+            sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "mail_server.py"),
+            str(MAIL_PORT), self.path("mails.jsonl")])
+
+    def kill_collector(self):
+        """Dead at once, as by the kernel's out-of-memory killer."""
+        self.collector.kill()
+        self.api.close()
+        self.collector = None
+
+    def restart_collector(self):
+        self._run_collector()
+
     def start_collector(self):
         for folder in ("collector", "collector/enrolled"):
             os.makedirs(self.path(folder), exist_ok=True)
@@ -166,7 +187,15 @@ signing_file = "{self.path('collector', 'routes.key')}"
 enrolled_directory = "{self.path('collector', 'enrolled')}"
 [store]
 path = "{self.path('collector', 'collector.sqlite')}"
+[mail]
+server = "127.0.0.1:{MAIL_PORT}"
+security = "none"
+from = "LinkPilot <linkpilot@demo.example>"
+to = ["operators@demo.example"]
 """)
+        self._run_collector()
+
+    def _run_collector(self):
         self.collector = self._start_inside(COLLECTOR, "linkpilot-collector", [
             self.program("linkpilot-collector"), "--config", self.path("collector", "collector.toml")])
         self.api = CollectorApi(self.namespaces[COLLECTOR])
@@ -234,7 +263,7 @@ signer_public_key_files = ["{self.path('collector', 'routes.key.pub')}"]
         raise WorldError(f"waited {patience_s:.0f} s in vain until {what}: {reason}")
 
     def processes(self):
-        return [p for p in (self.lab_process, self.collector, *self.agents.values(), *self.media.values()) if p]
+        return [p for p in (self.lab_process, self.mail_server, self.collector, *self.agents.values(), *self.media.values()) if p]
 
     def check_alive(self):
         for process in self.processes():
@@ -270,7 +299,7 @@ signer_public_key_files = ["{self.path('collector', 'routes.key.pub')}"]
     def stop(self):
         if self.api:
             self.api.close()
-        users = [p for p in (*self.media.values(), *self.agents.values(), self.collector) if p]
+        users = [p for p in (*self.media.values(), *self.agents.values(), self.collector, self.mail_server) if p]
         for process in users:
             process.ask_to_stop()
         for process in users:
@@ -281,7 +310,7 @@ signer_public_key_files = ["{self.path('collector', 'routes.key.pub')}"]
             self.lab_process.stop(10)
         self.media.clear()
         self.agents.clear()
-        self.collector = self.lab_process = self.lab = self.api = None
+        self.collector = self.mail_server = self.lab_process = self.lab = self.api = None
 
     def remove_files(self):
         shutil.rmtree(self.folder, ignore_errors=True)

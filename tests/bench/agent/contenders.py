@@ -1,7 +1,8 @@
 """The peers of the `react` bench: routing daemons that move the kernel's routes.
 
-A contender has `start(triangle, folder)`, `wait_until_direct(triangle)`, `arrivals_ns()`, and the seconds
-it needs to settle at first, to be left cut, and to settle after a heal.
+A contender has `start(triangle, folder)`, `wait_for_link(triangle)` (the pair of hosts whose link the stream
+from a uses first, once that is settled), `arrivals_ns()`, the seconds it needs to settle at first, to be left
+cut, and to settle after a heal, and the `triangles` its cuts are shared out to, so that the run stays short.
 """
 
 import pathlib
@@ -39,7 +40,7 @@ class KernelRouted:
         lines = self.arrivals_file.read_text(encoding="utf-8").splitlines()
         return [int(line.split()[1]) for line in lines if len(line.split()) == 2]
 
-    def wait_until_direct(self, triangle):
+    def wait_for_link(self, triangle):
         deadline = time.monotonic() + DIRECT_TIMEOUT_S
         direct = f"dev {triangle.interface('a', 'b')}"
         while direct not in run("ip", "-n", triangle.namespace("a"), "route", "get",
@@ -47,6 +48,7 @@ class KernelRouted:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"no direct route within {DIRECT_TIMEOUT_S} s of a heal")
             time.sleep(0.25)
+        return "a", "b"
 
 
 def _start_bird(triangle, folder, configs):
@@ -61,6 +63,7 @@ class BirdOspf(KernelRouted):
     """BIRD 2, OSPF with BFD 50 ms x 3 on every link; the direct link costs 5, the others 10."""
 
     name = "bird_ospf_bfd"
+    triangles = 2
     settle_s = 15.0
     out_s = 3.0
     heal_s = 10.0
@@ -88,6 +91,7 @@ class BirdStatic(KernelRouted):
     """BIRD 2, static routes watched by BFD 50 ms x 3: the backup is installed by hand beforehand."""
 
     name = "bird_static_bfd"
+    triangles = 1
     settle_s = 8.0
     out_s = 2.0
     heal_s = 5.0
@@ -117,6 +121,7 @@ class Babeld(KernelRouted):
     """babeld with hellos twenty times as fast as its default, so that it is at its best."""
 
     name = "babeld"
+    triangles = 4
     hello_s = 0.2
     settle_s = 15.0
     out_s = 3.0

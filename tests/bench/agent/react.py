@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """How long a stream stands still when the direct link of a triangle is cut: ours beside BIRD and babeld.
 
-Each contender runs in a triangle of its own, all at the same time; each cut comes at a random phase, and
-a contender is healed and settled before its next one. Links have no delay, so the gap is detection and
-reaction alone. The gap is the longest interval between two arrivals at b around the cut.
+Each contender runs in triangles of its own, all at the same time; each cut hits the link that the stream
+leaves a by, at a random phase, and a contender is healed and settled before its next one. Links have no
+delay, so the gap is detection and reaction alone: the longest interval between two arrivals at b around the cut.
 """
 
 import argparse
@@ -34,13 +34,13 @@ def longest_gap_ms(arrivals_ns, begin_ns, end_ns):
 
 
 class Run(threading.Thread):
-    """One contender: start, settle, then cut and heal `runs` times."""
+    """One contender in one triangle: start, settle, then cut and heal `cuts` times."""
 
-    def __init__(self, contender, triangle, folder, options):
+    def __init__(self, contender, triangle, folder, cuts, seed):
         super().__init__(name=contender.name)
         self.contender, self.triangle, self.folder = contender, triangle, pathlib.Path(folder)
-        self.options, self.windows, self.error = options, [], None
-        self.random = random.Random(f"{options.seed} {contender.name}")
+        self.cuts, self.windows, self.error = cuts, [], None
+        self.random = random.Random(f"{seed} {contender.name} {triangle.number}")
 
     def run(self):
         try:
@@ -52,16 +52,16 @@ class Run(threading.Thread):
         triangle, contender = self.triangle, self.contender
         contender.start(triangle, str(self.folder))
         time.sleep(contender.settle_s)
-        for number in range(self.options.runs):
-            contender.wait_until_direct(triangle)
+        for number in range(self.cuts):
+            link = contender.wait_for_link(triangle)
             time.sleep(self.random.random())
             begin = time.time_ns()
-            triangle.cut()
+            triangle.cut(*link)
             time.sleep(contender.out_s)
             end = time.time_ns()
-            triangle.heal()
+            triangle.heal(*link)
             self.windows.append((begin - 200_000_000, end))
-            print(f"{contender.name}: cut {number + 1} of {self.options.runs}", file=sys.stderr)
+            print(f"{contender.name}: cut {number + 1} of {self.cuts} in triangle {triangle.number}", file=sys.stderr)
             time.sleep(contender.heal_s)
         time.sleep(2)
 
@@ -86,18 +86,22 @@ def measure(options):
         kinds += [contenders.BirdOspf, contenders.BirdStatic, contenders.Babeld]
     with contextlib.ExitStack() as stack:
         runs = []
-        for number, kind in enumerate(kinds):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linkpilot-react-"))
-            triangle = stack.enter_context(Triangle(number))
-            runs.append(Run(kind(options.build_dir), triangle, folder, options))
+        for kind in kinds:
+            for share in range(kind.triangles):
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="linkpilot-react-"))
+                triangle = stack.enter_context(Triangle(len(runs)))
+                cuts = (options.runs + share) // kind.triangles
+                runs.append(Run(kind(options.build_dir), triangle, folder, cuts, options.seed))
         for run in runs:
             run.start()
         for run in runs:
             run.join()
+        gaps = {kind.name: [] for kind in kinds}
         for run in runs:
             if run.error:
                 raise RuntimeError(f"{run.name}: {run.error}")
-        return {run.name: run.gaps_ms() for run in runs}
+            gaps[run.name] += run.gaps_ms()
+        return gaps
 
 
 def put_figures(bench, gaps, options):

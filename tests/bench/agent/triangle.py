@@ -1,7 +1,7 @@
 """A triangle of network namespaces joined by veth pairs: a, b, c, and one management host m.
 
 Each host has a loopback address that streams and daemons use; kernel routes between neighbours are the
-contender's business. Cutting the direct link a-b drops silently at both receivers (nftables, IPv4 and
+contender's business. Cutting a link drops silently at both receivers (nftables, IPv4 and
 IPv6), which is what a fibre cut looks like: no interface goes down and no sender gets an error.
 """
 
@@ -94,8 +94,9 @@ class Triangle:
                     f"{self.loopback(peer)}/32", "via", self.address(peer, host),
                     "src", self.loopback(host))
 
-    def cut(self):
-        for host, peer in (("b", "a"), ("a", "b")):
+    def cut(self, one, other):
+        """Drops silently at both ends what comes from the other."""
+        for host, peer in ((one, other), (other, one)):
             run("ip", "netns", "exec", self.namespace(host), "nft", "-f", "-", text=f"""
                 table inet cut {{
                   chain prerouting {{
@@ -104,6 +105,6 @@ class Triangle:
                   }}
                 }}""")
 
-    def heal(self):
-        for host in ("a", "b"):
+    def heal(self, one, other):
+        for host in (one, other):
             run("ip", "netns", "exec", self.namespace(host), "nft", "delete", "table", "inet", "cut")

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """solve: all best and second paths over at most two relays, whole and after changed links.
 
-Figures are milliseconds of CPU time of one thread, medians with their spread. A relaxation is one add
-and one minimum of the best-path stage; its limit is the same register tile over data in L1, without
-the relay's number. `equals_reference`: every instruction set gives the same paths for all pairs, 300
+Figures are milliseconds of CPU time of one thread, medians with their spread. `achieved_grelax` are
+relay candidates a second of the stage that finds best and second path together: an add and three
+minima each, with the relay's number. The limit is an add and one minimum over data in L1. `equals_reference`: every instruction set gives the same paths for all pairs, 300
 random pairs equal brute force, and the incremental result equals a full solve.
 """
 
@@ -56,7 +56,7 @@ def main() -> int:
                 "incremental_ms_1_used"):
         frame.add(key, result[key])
         frame.put(key + "_p99", float(percentile(result[key], 0.99)))
-    for key in ("tails_ms", "bests_ms", "seconds_ms", "kernel_limit_grelax", "achieved_grelax"):
+    for key in ("tails_ms", "transposes_ms", "paths_ms", "kernel_limit_grelax", "achieved_grelax"):
         frame.add(key, result[key])
     frame.finish()
     return 0

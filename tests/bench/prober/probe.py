@@ -2,21 +2,28 @@
 """STAMP probing: RTT error against a capture beside fping and irtt, cost and accepted rate per core.
 
 Two hosts in namespaces of their own, joined by a bridge in a third; what crosses the bridge's two ports
-is captured there and is the truth. Each contender is scored on its own packets, by what it claims to
+is captured there and is the truth for RTT. Rates are measured over one cable between the hosts, because
+the kernel carries a packet to its receiver in the sender's time: what stands between would be counted
+as cost of probing. Each contender is scored on its own packets, by what it claims to
 measure: ours and irtt the way there and back without the far host's dwell, fping the whole round trip.
 Contenders take turns, at the same rate; then the same with a spinning process for each core.
 
-Needs root (namespaces), and fping, irtt and tcpdump (tools/setup installs them).
+The agent is one of 101 real ones, over the loopback of a namespace, each of the others its peer; the
+collector is a scripted one that takes, checks and acknowledges reports over CURVE.
+
+Needs root (namespaces), and fping and irtt (tools/setup installs them).
 """
 
 import argparse
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import socket
 import statistics
 import struct
 import subprocess
@@ -34,6 +41,7 @@ STAMP_PORT = 862
 IRTT_PORT = 2112
 CEILING = 105_000  # probes per second that the engine is told to accept at most
 ASKED = 200_000
+PARTS = ("errors", "rates", "agent")
 
 
 def need(program: str, package: str) -> None:
@@ -41,28 +49,35 @@ def need(program: str, package: str) -> None:
         sys.exit(f"probe: {program} is missing; install the package {package} (tools/setup)")
 
 
+def need_built(program: pathlib.Path) -> pathlib.Path:
+    if not program.exists():
+        sys.exit(f"probe: {program} is missing; build the preset `release` first")
+    return program
+
+
 def run(*command: str) -> None:
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
 class Hosts:
-    """Host A, the bridge and host B, each in a namespace of this run's own prefix."""
+    """Host A and host B, each in a namespace of this run's own prefix, joined by a bridge in a third
+    or, where nothing is captured, by one cable."""
 
-    def __init__(self):
-        self.prefix = f"lpprobe{os.getpid()}"
+    def __init__(self, bridged: bool = True):
+        self.prefix = f"lpprobe{os.getpid()}{'m' if bridged else 'd'}"
         self.a, self.bridge, self.b = (f"{self.prefix}-{name}" for name in ("a", "m", "b"))
+        self.bridged = bridged
 
     def __enter__(self):
         try:
             for space in (self.a, self.bridge, self.b):
                 run("ip", "netns", "add", space)
-            run("ip", "-n", self.bridge, "link", "add", "br0", "type", "bridge")
-            run("ip", "-n", self.bridge, "link", "set", "br0", "up")
-            for space, port, addresses in ((self.a, "pa", [HOST_A]), (self.b, "pb", HOSTS_B)):
-                run("ip", "-n", space, "link", "add", "eth0", "type", "veth", "peer", "name", port,
-                    "netns", self.bridge)
-                run("ip", "-n", self.bridge, "link", "set", port, "master", "br0")
-                run("ip", "-n", self.bridge, "link", "set", port, "up")
+            if self.bridged:
+                self.join_by_bridge()
+            else:
+                run("ip", "-n", self.a, "link", "add", "eth0", "type", "veth", "peer", "name",
+                    "eth0", "netns", self.b)
+            for space, addresses in ((self.a, [HOST_A]), (self.b, HOSTS_B)):
                 for address in addresses:
                     run("ip", "-n", space, "addr", "add", f"{address}/24", "dev", "eth0")
                 run("ip", "-n", space, "link", "set", "lo", "up")
@@ -71,6 +86,15 @@ class Hosts:
             self.__exit__()
             sys.exit("probe: cannot make network namespaces; run as root")
         return self
+
+    def join_by_bridge(self):
+        run("ip", "-n", self.bridge, "link", "add", "br0", "type", "bridge")
+        run("ip", "-n", self.bridge, "link", "set", "br0", "up")
+        for space, port in ((self.a, "pa"), (self.b, "pb")):
+            run("ip", "-n", space, "link", "add", "eth0", "type", "veth", "peer", "name", port,
+                "netns", self.bridge)
+            run("ip", "-n", self.bridge, "link", "set", port, "master", "br0")
+            run("ip", "-n", self.bridge, "link", "set", port, "up")
 
     def __exit__(self, *_):
         for space in (self.a, self.bridge, self.b):
@@ -85,27 +109,76 @@ def stop(process: subprocess.Popen) -> None:
     process.wait()
 
 
+CLONE_NEWNET = 0x40000000
+SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35
+SOL_PACKET = 263
+PACKET_STATISTICS = 6
+ETH_P_ALL = 3
+PCAP_NANO = 0xA1B23C4D
+SNAP = 192  # octets of each packet that are kept
+
+
+@contextlib.contextmanager
+def inside(space: str):
+    """This thread is in the namespace until the block is left."""
+    def enter(file):
+        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) != 0:
+            sys.exit(f"probe: cannot enter {space}: {os.strerror(ctypes.get_errno())}")
+
+    with open("/proc/thread-self/ns/net", "rb") as home, open(f"/run/netns/{space}", "rb") as there:
+        enter(there)
+        try:
+            yield
+        finally:
+            enter(home)
+
+
+def open_tap(port: str) -> socket.socket:
+    """Holds all that passes the port, with the kernel's time of passing, until it is read."""
+    tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    tap.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+    tap.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    tap.bind((port, ETH_P_ALL))
+    tap.setblocking(False)
+    return tap
+
+
+def write_capture(tap: socket.socket, file: pathlib.Path) -> None:
+    records = [struct.pack("<IHHIIII", PCAP_NANO, 2, 4, 0, 0, SNAP, 1)]
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            frame, control, _, _ = tap.recvmsg(SNAP, 256)
+            stamp = next(data for level, kind, data in control
+                         if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPNS))
+            seconds, nanos = struct.unpack("qq", stamp)
+            records.append(struct.pack("<IIII", seconds, nanos, len(frame), len(frame)) + frame)
+    _, dropped = struct.unpack("II", tap.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+    if dropped:
+        sys.exit(f"probe: the capture lost {dropped} packets")
+    file.write_bytes(b"".join(records))
+
+
 @contextlib.contextmanager
 def captured(hosts: Hosts, folder: pathlib.Path, name: str):
-    """Yields the two files; both are complete when the block is left."""
+    """Yields the two files; both are complete when the block is left.
+
+    Plain packet sockets, read when all is over: what leaves a port is stamped before the tap has
+    done its work, which a packet then waits for. A ring buffer, as of tcpdump, adds 2 us to that.
+    """
     files = [folder / f"{name}-{port}.pcap" for port in ("pa", "pb")]
-    dumps = [hosts.start(hosts.bridge, "tcpdump", "-i", port, "-n", "-s", "128", "-B", "4096",
-                         "--time-stamp-precision", "nano", "-w", str(file), "udp or icmp",
-                         stderr=subprocess.PIPE, text=True)
-             for port, file in zip(("pa", "pb"), files)]
-    for dump in dumps:
-        dump.stderr.readline()  # "listening on ..."
+    with inside(hosts.bridge):
+        taps = [open_tap(port) for port in ("pa", "pb")]
     yield files
-    time.sleep(1.2)  # the capture ring is handed over once a second at the latest
-    for dump in dumps:
-        stop(dump)
-        dump.stderr.close()
+    for tap, file in zip(taps, files):
+        write_capture(tap, file)
+        tap.close()
 
 
 def read_packets(file: pathlib.Path):
     """(time in ns, protocol, source, source port, destination port, payload) of every IPv4 packet."""
     data = file.read_bytes()
-    if struct.unpack_from("<I", data)[0] != 0xA1B23C4D:
+    if struct.unpack_from("<I", data)[0] != PCAP_NANO:
         sys.exit(f"probe: {file} is not a capture with nanoseconds")
     offset = 24
     while offset + 16 <= len(data):
@@ -286,8 +359,22 @@ def measure_errors(hosts, pair, folder, arguments) -> dict:
     return errors
 
 
+def kernel_limit(hosts, build: pathlib.Path, seconds: float) -> tuple[float, float]:
+    """Per CPU-second: packets sent, stamped, answered and stamped again by a loop that does nothing
+    else, and by the echo at its other end."""
+    program = str(need_built(build / "tests/bench/prober/stamp_limit"))
+    per_tick = str(CEILING // 200)
+    echo = hosts.start(hosts.b, program, "echo", HOSTS_B[0], HOST_A, per_tick, str(seconds + 0.5),
+                       stdout=subprocess.PIPE, text=True)
+    time.sleep(0.2)
+    loop = hosts.start(hosts.a, program, "send", HOST_A, HOSTS_B[0], per_tick, str(seconds),
+                       stdout=subprocess.PIPE, text=True)
+    ends = [json.loads(process.communicate()[0]) for process in (loop, echo)]
+    return tuple(end["answered"] / end["cpu_s"] for end in ends)
+
+
 def measure_rates(pair, frame: Frame, arguments) -> None:
-    probes, reflections, accepted, lost = [], [], [], []
+    probes, reflections, accepted, lost, limits = [], [], [], [], []
     for turn in range(arguments.runs):
         near, far = pair.run(8, int(8e9 / ASKED), 4, arguments.seconds, ceiling=CEILING)
         # Fully accounted: sent, stamped, answered, in a sample.
@@ -295,12 +382,16 @@ def measure_rates(pair, frame: Frame, arguments) -> None:
         reflections.append(far["reflected"] / far["probing_cpu_s"])
         accepted.append(near["sent"] / arguments.seconds)
         lost.append(near["lost"])
+        limits.append(kernel_limit(pair.hosts, arguments.build_dir, arguments.seconds))
         progress(f"rate-{turn}: {accepted[-1]:.0f}/s accepted of {ASKED} asked, {near['lost']} lost, "
                  f"{near['missed']} missed, {probes[-1]:.0f} probes and {reflections[-1]:.0f} "
-                 "reflections per CPU-second")
+                 f"reflections per CPU-second; the kernel's limit {limits[-1][0]:.0f} and "
+                 f"{limits[-1][1]:.0f}")
     frame.add("probes_per_s_core", probes)
     frame.add("reflections_per_s_core", reflections)
     frame.add("accepted_rate", accepted)
+    frame.add("kernel_limit_probes_per_s_core", [limit[0] for limit in limits])
+    frame.add("kernel_limit_echoes_per_s_core", [limit[1] for limit in limits])
     frame.put("asked_rate", ASKED)
     frame.put("false_loss", sum(lost))
 
@@ -317,34 +408,57 @@ def measure_rates(pair, frame: Frame, arguments) -> None:
     frame.put("prober_cpu_percent_1000", 100 * near["probing_cpu_s"] / arguments.seconds)
 
 
+def measure_agent(hosts, build: pathlib.Path, frame: Frame, runs: int) -> None:
+    """One agent among 100 others, all real, ten probes a second each way; memory and CPU are its own."""
+    program = need_built(build / "tests/bench/agent/agent_footprint")
+    memory, private, cpu = [], [], []
+    for turn in range(runs):
+        footprint = hosts.start(hosts.a, str(program), "--peers", "100", "--interval-ms", "100",
+                                "--seconds", "10", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                text=True)
+        output, _ = footprint.communicate()
+        if footprint.returncode:
+            sys.exit("probe: agent_footprint failed; its words stand above")
+        figures = json.loads(output)
+        memory.append(figures["agent_rss_kb"])
+        private.append(figures["agent_rss_anon_kb"])
+        cpu.append(figures["agent_cpu_percent"])
+        progress(f"agent-{turn}: {cpu[-1]:.2f} % of a core, {private[-1]} kB private, "
+                 f"{memory[-1]} kB resident, {figures['probes_sent']} probes sent, "
+                 f"{figures['probes_answered']} answered")
+    frame.add("agent_rss_kb", memory)
+    frame.add("agent_anon_kb", private)
+    frame.add("agent_cpu_percent", cpu)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, runs=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each run (default: 4)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS,
+                        help="what to measure (default: all)")
     arguments = parser.parse_args()
-    need("tcpdump", "tcpdump")
     if not arguments.no_peers:
         need("fping", "fping")
         need("irtt", "irtt")
-    program = arguments.build_dir / "tests/bench/prober/stamp_bench"
-    if not program.exists():
-        sys.exit(f"probe: {program} is missing; build the preset `release` first")
+    program = need_built(arguments.build_dir / "tests/bench/prober/stamp_bench")
 
     frame = Frame("probe", arguments)
-    with tempfile.TemporaryDirectory() as scratch, Hosts() as hosts:
+    with tempfile.TemporaryDirectory() as scratch, Hosts() as hosts, Hosts(bridged=False) as cable:
         folder = arguments.dump or pathlib.Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        pair = StampPair(hosts, program)
         with frame.measured():
-            errors = measure_errors(hosts, pair, folder, arguments)
-            measure_rates(pair, frame, arguments)
+            errors = {}
+            if "errors" in arguments.parts:
+                errors = measure_errors(hosts, StampPair(hosts, program), folder, arguments)
+            if "rates" in arguments.parts:
+                measure_rates(StampPair(cable, program), frame, arguments)
+            if "agent" in arguments.parts:
+                measure_agent(cable, arguments.build_dir, frame, arguments.runs)
     for (name, load), values in errors.items():
         key = f"rtt_error_us_{load}_p50" if name == "rtt" else f"{name}_error_us_{load}_p50"
         frame.add(key, values)
-    # TODO(soon): linkpilot-agent with 100 peers, reporting over CURVE; null until it is wired here.
-    for key in ("agent_rss_kb", "agent_anon_kb", "agent_cpu_percent"):
-        frame.put(key, None)
     frame.finish()
 
 

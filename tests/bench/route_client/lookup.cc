@@ -39,16 +39,30 @@ std::uint64_t read_answer(const lpr_route& route) {
   return path.delay_ns + path.hops[0].node;
 }
 
-// Pointers to one copy of each name: the bench should not measure the keys' own way into the cache.
-std::vector<const char*> draw_keys(const RouteTable& table) {
-  std::mt19937_64 random(7);
-  std::vector<const char*> keys;
-  while (keys.size() < kKeys) {
-    const NodeName& node = table.nodes[random() % table.nodes.size()];
-    if (node.id != table.node) keys.push_back(node.name.c_str());
+// One copy of each name, side by side, and a drawn order of 2 octets each: a caller's keys are
+// warm, and the bench should not measure how they find their way into the cache.
+class Keys {
+ public:
+  explicit Keys(const RouteTable& table) {
+    std::mt19937_64 random(7);
+    for (const NodeName& node : table.nodes) {
+      if (node.id == table.node) continue;
+      offsets_.push_back(static_cast<std::uint32_t>(names_.size()));
+      names_.append(node.name).push_back('\0');
+    }
+    while (order_.size() < kKeys) {
+      order_.push_back(static_cast<std::uint16_t>(random() % offsets_.size()));
+    }
   }
-  return keys;
-}
+  [[nodiscard]] const char* operator[](std::size_t i) const {
+    return names_.data() + offsets_[order_[i % kKeys]];
+  }
+
+ private:
+  std::string names_;
+  std::vector<std::uint32_t> offsets_;
+  std::vector<std::uint16_t> order_;
+};
 
 struct Timing {
   double lookup_ns = 0;      // one after another, warm
@@ -57,8 +71,7 @@ struct Timing {
   std::uint64_t checksum = 0;
 };
 
-double time_throughput(lpr_reader* reader, const std::vector<const char*>& keys,
-                       std::uint64_t& checksum) {
+double time_throughput(lpr_reader* reader, const Keys& keys, std::uint64_t& checksum) {
   // Rounds are short beside a time slice, so that the median is of rounds that nobody interrupted.
   constexpr std::size_t kRound = 4096;
   std::vector<double> rounds;
@@ -66,7 +79,7 @@ double time_throughput(lpr_reader* reader, const std::vector<const char*>& keys,
     const auto start = SteadyClock::now();
     for (std::size_t i = round * kRound; i < (round + 1) * kRound; ++i) {
       lpr_route route;
-      if (lpr_lookup(reader, LPR_PUSH, keys[i % kKeys], kNow, &route) == LPR_OK) {
+      if (lpr_lookup(reader, LPR_PUSH, keys[i], kNow, &route) == LPR_OK) {
         checksum += read_answer(route);
       }
     }
@@ -75,11 +88,10 @@ double time_throughput(lpr_reader* reader, const std::vector<const char*>& keys,
   return percentile(rounds, 0.5);
 }
 
-double time_dependent(lpr_reader* reader, const std::vector<const char*>& keys,
-                      std::uint64_t& checksum) {
+double time_dependent(lpr_reader* reader, const Keys& keys, std::uint64_t& checksum) {
   const auto start = SteadyClock::now();
   std::size_t at = 0;
-  for (std::size_t i = 0; i < keys.size() * 8; ++i) {
+  for (std::size_t i = 0; i < kKeys * 8; ++i) {
     lpr_route route;
     if (lpr_lookup(reader, LPR_PUSH, keys[at], kNow, &route) == LPR_OK) {
       const std::uint64_t answer = read_answer(route);
@@ -87,14 +99,14 @@ double time_dependent(lpr_reader* reader, const std::vector<const char*>& keys,
       at = (at + 1 + (answer & 1)) % kKeys;
     }
   }
-  return nanoseconds_since(start) / static_cast<double>(keys.size() * 8);
+  return nanoseconds_since(start) / static_cast<double>(kKeys * 8);
 }
 
-double time_singly(lpr_reader* reader, const std::vector<const char*>& keys,
-                   std::uint64_t& checksum) {
+double time_singly(lpr_reader* reader, const Keys& keys, std::uint64_t& checksum) {
   std::vector<double> timer;
   std::vector<double> single;
-  for (const char* key : keys) {
+  for (std::size_t i = 0; i < kKeys; ++i) {
+    const char* key = keys[i];
     const auto empty = SteadyClock::now();
     timer.push_back(nanoseconds_since(empty));
     const auto start = SteadyClock::now();
@@ -114,15 +126,15 @@ struct Swaps {
 };
 
 // A look-up fails if it has no answer, an older one than before, or one of no published version.
-void look_up_during_swaps(lpr_client* client, const std::vector<const char*>& keys,
-                          const std::atomic<bool>& stop, Swaps& swaps) {
+void look_up_during_swaps(lpr_client* client, const Keys& keys, const std::atomic<bool>& stop,
+                          Swaps& swaps) {
   lpr_reader* reader = lpr_reader_new(client);
   std::uint64_t newest = 0;
   std::uint64_t failed = 0;
   std::uint64_t lookups = 0;
   while (!stop.load(std::memory_order_relaxed)) {
     lpr_route route;
-    const lpr_status status = lpr_lookup(reader, LPR_PUSH, keys[lookups % kKeys], kNow, &route);
+    const lpr_status status = lpr_lookup(reader, LPR_PUSH, keys[lookups], kNow, &route);
     ++lookups;
     if (status != LPR_OK || route.version < newest ||
         route.paths[route.chosen].cost_us != route.version) {
@@ -146,7 +158,7 @@ samples::Octets body_of_version(const RouteTable& first, std::uint64_t version) 
 }
 
 void swap_under_readers(lpr_client* client, const std::string& path, const RouteTable& table,
-                        const std::vector<const char*>& keys, std::uint64_t count, Swaps& swaps) {
+                        const Keys& keys, std::uint64_t count, Swaps& swaps) {
   // The first table is replaced before the readers start: its costs say nothing of its version.
   samples::put_file(path, body_of_version(table, 2));
   lpr_poll(client);
@@ -184,7 +196,7 @@ int run(std::size_t targets, std::uint64_t swap_count) {
   samples::put_file(table_path, body);
   const auto marks =
       route_client::MarksFile::open(marks_path, table.node, samples::kCreated).value();
-  const std::vector<const char*> keys = draw_keys(table);
+  const Keys keys(table);
   const double open_ms = time_open(table_path, marks_path);
   lpr_client* client = lpr_open(table_path.c_str(), marks_path.c_str(), nullptr);
   if (client == nullptr) return 1;

@@ -16,138 +16,13 @@
 #include "base/rng.h"
 #include "base/runtime/files.h"
 #include "schemas/codec.h"
-#include "tests/component/agent/agent_process.h"
-#include "tests/component/agent/scripted_collector.h"
+#include "tests/component/agent/agent_fixture.h"
 
 namespace linkpilot::test {
 namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using Client = ScriptedCollector::Client;
-
-std::string hex(std::span<const std::uint8_t> bytes) {
-  std::string text;
-  for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
-  return text;
-}
-
-class AgentTest : public testing::Test {
- protected:
-  static constexpr int kNodes = 2;
-
-  AgentTest() : collector_(loop_) {
-    directory_ = std::filesystem::temp_directory_path() /
-                 ("linkpilot-agent-test-" + std::to_string(::getpid()));
-    std::filesystem::remove_all(directory_);
-    std::filesystem::create_directories(directory_);
-    // Loopback addresses of this process's own, so that runs side by side do not meet.
-    for (int i = 0; i < kNodes; ++i) {
-      const int pid = static_cast<int>(::getpid());
-      AgentProcessOptions options;
-      options.directory = directory_;
-      options.name = "node-" + std::to_string(i + 1);
-      options.address = fmt::format("127.{}.{}.{}", 1 + pid / 250 % 250, 1 + pid % 250, i + 1);
-      options.stamp_port = 20'862;
-      options.collector = collector_.endpoint();
-      options.collector_key = collector_.public_key();
-      options.signer_hex = hex(collector_.signing_key().public_key);
-      agents_[i] = std::make_unique<AgentProcess>(options);
-      clients_[i] = &collector_.enrol(agents_[i]->keys().public_key, id(i), options.name);
-      clients_[i]->plan = plan(i, 1, milliseconds(50));
-    }
-  }
-  ~AgentTest() override {
-    for (auto& agent : agents_) agent.reset();
-    if (HasFailure()) {
-      for (int i = 0; i < kNodes; ++i) {
-        std::ifstream log(directory_ / ("node-" + std::to_string(i + 1) + ".log"));
-        std::cerr << "--- log of node-" << i + 1 << "\n" << log.rdbuf();
-      }
-    }
-    std::filesystem::remove_all(directory_);
-  }
-
-  static NodeId id(int node) { return NodeId{static_cast<std::uint16_t>(node + 1)}; }
-  [[nodiscard]] LinkId link(int from) const {
-    return {{id(from), PortIndex{0}}, {id(1 - from), PortIndex{0}}};
-  }
-  [[nodiscard]] Plan plan(int node, std::uint64_t version, Duration interval) const {
-    Plan plan;
-    plan.version = version;
-    plan.created = SystemClock().now().wall;
-    plan.lifetime = seconds(60);
-    plan.self = id(node);
-    PlannedLink planned;
-    planned.link = link(node);
-    const std::string mine = agents_[0]->options().address;
-    const std::string base = mine.substr(0, mine.rfind('.') + 1);
-    planned.peer = {*IpAddress::parse(base + std::to_string(2 - node)), 20'862};
-    planned.interval = interval;
-    planned.flows = 2;
-    plan.links.push_back(planned);
-    for (int i = 0; i < kNodes; ++i) {
-      Node known;
-      known.id = id(i);
-      known.name = "node-" + std::to_string(i + 1);
-      plan.nodes.push_back(known);
-    }
-    return plan;
-  }
-  [[nodiscard]] RouteTable table(int node, std::uint64_t version) const {
-    RouteTable table;
-    table.node = id(node);
-    table.version = {1, version};
-    table.created = SystemClock().now().wall;
-    table.valid_until_soft = table.created + seconds(300);
-    table.valid_until_hard = table.created + seconds(600);
-    for (int i = 0; i < kNodes; ++i) {
-      table.nodes.push_back({id(i), "node-" + std::to_string(i + 1), "", "", {"127.0.0.1"}});
-    }
-    for (const Direction direction : {Direction::push, Direction::pull}) {
-      CandidatePath path;
-      path.hops = {{id(1 - node), PortIndex{0}, PortIndex{0}}};
-      path.delay = milliseconds(1);
-      path.cost_us = 1'000;
-      path.loop_free = true;
-      table.routes.push_back({id(1 - node), direction, {path}});
-    }
-    return table;
-  }
-
-  void start_both() {
-    for (auto& agent : agents_) agent->start();
-    ASSERT_TRUE(collector_.wait([&] { return measured(0) && measured(1); }, seconds(40)));
-  }
-  static std::uint64_t answered(const Client& client, std::size_t from_report = 0) {
-    std::uint64_t count = 0;
-    for (std::size_t i = from_report; i < client.reports.size(); ++i) {
-      for (const LinkSample& sample : client.reports[i].links) count += sample.answered;
-    }
-    return count;
-  }
-  [[nodiscard]] bool measured(int node) const { return answered(*clients_[node]) > 0; }
-  static bool has_alarm(const Client& client, LinkId link, LinkState state) {
-    for (const Alarm& alarm : client.alarms) {
-      if (alarm.link == link && alarm.state == state) return true;
-    }
-    return false;
-  }
-  static bool has_event(const Client& client, const std::string& name) {
-    for (const Report& report : client.reports) {
-      for (const AgentEvent& event : report.events) {
-        if (event.name == name) return true;
-      }
-    }
-    return false;
-  }
-
-  std::filesystem::path directory_;
-  asio::io_context loop_;
-  ScriptedCollector collector_;
-  std::array<std::unique_ptr<AgentProcess>, kNodes> agents_;
-  std::array<Client*, kNodes> clients_{};
-};
 
 TEST_F(AgentTest, TwoAgentsMeasureEachOther) {
   start_both();
@@ -174,6 +49,37 @@ TEST_F(AgentTest, TwoAgentsMeasureEachOther) {
       }
     }
   }
+}
+
+// Both ends under one pair secret; then one end has another: nothing is answered either way, and
+// nothing is counted as answered, until the secrets are the same again.
+TEST_F(AgentTest, AuthenticatedProbesAreAnsweredUnderTheSameSecretOnly) {
+  const auto authenticated = [&](int node, std::uint64_t version, std::uint8_t secret) {
+    Plan with = plan(node, version, milliseconds(50));
+    with.links[0].mode = ProbeMode::stamp_authenticated;
+    with.links[0].secret.assign(32, secret);
+    with.links[0].secret_epoch = 7;
+    return with;
+  };
+  for (int node = 0; node < kNodes; ++node) clients_[node]->plan = authenticated(node, 1, 0x5a);
+  start_both();
+  EXPECT_EQ(clients_[0]->plan_acks.at(0).capped, 0U);
+
+  // A second of probes that were all sent under the new secret.
+  const auto last_sample_is = [&](int node, bool answered_at_all) {
+    const Client& client = *clients_[node];
+    if (client.reports.empty() || client.reports.back().links.empty()) return false;
+    const LinkSample& sample = client.reports.back().links[0];
+    return sample.sent > 0 && (sample.answered > 0) == answered_at_all;
+  };
+  collector_.send(*clients_[0], authenticated(0, 2, 0xa5));
+  EXPECT_TRUE(
+      collector_.wait([&] { return last_sample_is(0, false) && last_sample_is(1, false); }));
+  EXPECT_TRUE(collector_.wait([&] { return has_alarm(*clients_[1], link(1), LinkState::dead); }));
+  EXPECT_TRUE(agents_[0]->running() && agents_[1]->running());
+
+  collector_.send(*clients_[0], authenticated(0, 3, 0x5a));
+  EXPECT_TRUE(collector_.wait([&] { return last_sample_is(0, true) && last_sample_is(1, true); }));
 }
 
 TEST_F(AgentTest, ANewPlanKeepsTheSessionsThatStay) {
@@ -279,11 +185,13 @@ TEST_F(AgentTest, KilledAndRestartedItFindsItselfAndRepeatsNoSequence) {
 }
 
 TEST_F(AgentTest, ReportsThatWereNotAcknowledgedComeAgainAfterAReconnect) {
-  collector_.acknowledge_reports = false;
   start_both();
+  collector_.acknowledge_reports = false;
   Client& client = *clients_[0];
-  const std::size_t reports = client.reports.size();
-  const std::uint64_t first = client.reports[0].id.sequence;
+  std::size_t reports = client.reports.size();
+  ASSERT_TRUE(collector_.wait([&] { return client.reports.size() > reports; }));
+  const std::uint64_t first = client.reports[reports].id.sequence;
+  reports = client.reports.size();
   // A second Welcome of the same connection that acknowledges nothing: everything comes again.
   collector_.send(client, Welcome{client.id, client.name, "scripted", {}, 0});
   ASSERT_TRUE(collector_.wait([&] {

@@ -9,11 +9,22 @@
 namespace linkpilot::test {
 
 ScriptedCollector::ScriptedCollector(asio::io_context& loop) : loop_(loop) {
+  listen("tcp://127.0.0.1:*");
+}
+
+void ScriptedCollector::close() { server_.reset(); }
+
+void ScriptedCollector::open(std::optional<CurveKeyPair> keys) {
+  if (keys) keys_ = *std::move(keys);
+  listen(endpoint_);
+}
+
+void ScriptedCollector::listen(const std::string& bind) {
   MessageServer::Options options;
-  options.bind = "tcp://127.0.0.1:*";
+  options.bind = bind;
   options.keys = keys_;
   auto server = MessageServer::create(
-      loop, options,
+      loop_, options,
       [this](const std::string& key, const std::string&) {
         const std::lock_guard lock(mutex_);
         return allowed_.contains(key);
@@ -21,6 +32,7 @@ ScriptedCollector::ScriptedCollector(asio::io_context& loop) : loop_(loop) {
       [this](const PeerId& from, std::span<const std::uint8_t> bytes) { on_message(from, bytes); });
   LP_ASSERT(server);
   server_ = std::move(*server);
+  endpoint_ = server_->bound_endpoint();
 }
 
 ScriptedCollector::Client& ScriptedCollector::enrol(const std::string& public_key, NodeId id,
@@ -34,11 +46,11 @@ ScriptedCollector::Client& ScriptedCollector::enrol(const std::string& public_ke
 }
 
 void ScriptedCollector::send(const Client& to, const CollectorMessage& message) {
-  server_->send(to.connection, schemas::encode(message));
+  if (server_) server_->send(to.connection, schemas::encode(message));
 }
 
 void ScriptedCollector::send_bytes(const Client& to, std::span<const std::uint8_t> bytes) {
-  server_->send(to.connection, bytes);
+  if (server_) server_->send(to.connection, bytes);
 }
 
 bool ScriptedCollector::wait(const std::function<bool()>& condition,
@@ -103,6 +115,10 @@ void ScriptedCollector::on_message(const PeerId& from, std::span<const std::uint
           send(client, Pong{m.nonce, now});
         } else if constexpr (std::is_same_v<M, ProbeResult>) {
           client.probe_results.push_back(m);
+        } else if constexpr (std::is_same_v<M, ReportsGone>) {
+          client.gone.push_back(m);
+        } else if constexpr (std::is_same_v<M, AgentStatus>) {
+          client.statuses.push_back(m);
         }
       },
       *message);

@@ -29,6 +29,8 @@ class ScriptedCollector {
     std::vector<TableAck> table_acks;
     std::vector<PlanAck> plan_acks;
     std::vector<ProbeResult> probe_results;
+    std::vector<ReportsGone> gone;
+    std::vector<AgentStatus> statuses;
     std::uint64_t pings = 0;
     std::optional<Plan> plan;  // sent after Welcome
     std::optional<SignedTable> table;
@@ -41,12 +43,16 @@ class ScriptedCollector {
   void send(const Client& to, const CollectorMessage& message);
   void send_bytes(const Client& to, std::span<const std::uint8_t> bytes);
 
+  // Gone, and back at the same address: with the same key, or another one.
+  void close();
+  void open(std::optional<CurveKeyPair> keys = std::nullopt);
+
   // Runs the loop until `condition` holds; false after `patience`.
   bool wait(const std::function<bool()>& condition,
             std::chrono::milliseconds patience = std::chrono::seconds(20));
   void run_for(std::chrono::milliseconds length);
 
-  [[nodiscard]] std::string endpoint() const { return server_->bound_endpoint(); }
+  [[nodiscard]] std::string endpoint() const { return endpoint_; }
   [[nodiscard]] const std::string& public_key() const { return keys_.public_key; }
   [[nodiscard]] const SigningKey& signing_key() const { return signing_key_; }
   [[nodiscard]] SignedTable sign_table(const RouteTable& table) const;
@@ -55,6 +61,7 @@ class ScriptedCollector {
   std::string refuse_with;  // not empty: every Hello is refused
 
  private:
+  void listen(const std::string& bind);
   void on_message(const PeerId& from, std::span<const std::uint8_t> bytes);
 
   asio::io_context& loop_;
@@ -63,6 +70,7 @@ class ScriptedCollector {
   std::mutex mutex_;  // guards allowed_
   std::set<std::string> allowed_;
   std::map<std::string, Client> clients_;
+  std::string endpoint_;
   std::unique_ptr<MessageServer> server_;
 };
 

@@ -28,6 +28,8 @@ class ScriptedFleet {
                                                       process_.public_key(), process_.endpoint());
     return *agents_[handle];
   }
+  // The key that `connect` uses from now on.
+  void use_key(const std::string& name, const CurveKeyPair& key) { keys_[name] = key; }
   ScriptedAgent& at(const std::string& handle) { return *agents_.at(handle); }
   void drop(const std::string& handle) { agents_.erase(handle); }
 

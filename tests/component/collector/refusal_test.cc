@@ -1,6 +1,9 @@
 // What the collector refuses, and says about it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
@@ -282,6 +285,55 @@ TEST(CollectorApi, OversizedRequestsAreRefused) {
   EXPECT_EQ(process.post("/v1/probe", std::string(200'000, 'x'), process.token()).status, 413);
   const CollectorProcess::Response after = process.get("/healthz");
   EXPECT_EQ(after.status, 200);
+}
+
+// Sends and hangs up, whatever the server thinks of it.
+void throw_at(int port, const std::string& octets) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  ASSERT_GE(fd, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
+    static_cast<void>(::send(fd, octets.data(), octets.size(), MSG_NOSIGNAL));
+  }
+  ::close(fd);
+}
+
+TEST(CollectorApi, GarbageOnTheHttpPortEndsNothing) {
+  CollectorProcess process;
+  process.start();
+  const std::string good =
+      "POST /v1/probe HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{\"from\":1}";
+  for (std::size_t cut = 0; cut < good.size(); cut += 3)
+    throw_at(process.http_port(), good.substr(0, cut));
+  Rng rng(11);
+  for (int i = 0; i < 50; ++i) {
+    std::string noise;
+    for (std::uint64_t octets = rng.below(2'000); octets > 0; --octets) {
+      noise += static_cast<char>(rng.below(256));
+    }
+    throw_at(process.http_port(), noise + "\r\n\r\n");
+  }
+  throw_at(process.http_port(), "GET /" + std::string(100'000, 'a') + " HTTP/1.1\r\n\r\n");
+  throw_at(process.http_port(), "GET / HTTP/9.9\r\n\r\n");
+  throw_at(process.http_port(), "GET / HTTP/1.1\r\n" + std::string(100'000, 'h'));
+  throw_at(process.http_port(), "POST /v1/probe HTTP/1.1\r\nContent-Length: -1\r\n\r\n");
+  throw_at(process.http_port(),
+           "POST /v1/probe HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n");
+  throw_at(process.http_port(),
+           "POST /v1/probe HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\n");
+  EXPECT_EQ(process.get("/healthz").status, 200);
+  for (const char* path : {"/v1/routes?version=-1", "/v1/routes?version=99999999999999999999999",
+                           "/v1/events?after=x", "/v1/events?limit=-5", "/v1/links?from=%00",
+                           "/v1/links?from=%ff%fe", "/v1/agents/%2e%2e"}) {
+    SCOPED_TRACE(path);
+    const int status = process.get(path).status;
+    EXPECT_GE(status, 200);
+    EXPECT_LT(status, 500);
+  }
+  EXPECT_EQ(process.get("/v1/agents").status, 200);
 }
 
 }  // namespace

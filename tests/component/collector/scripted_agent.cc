@@ -29,6 +29,7 @@ ScriptedAgent::ScriptedAgent(asio::io_context& loop, std::string node_name,
   Result<std::unique_ptr<MessageClient>> client = MessageClient::create(
       loop, options, [this](std::span<const std::uint8_t> bytes) { on_message(bytes); },
       [this](MessageClient::State state) {
+        disconnects_ += state == MessageClient::State::disconnected ? 1 : 0;
         handshake_refused_ = handshake_refused_ || state == MessageClient::State::handshake_refused;
       });
   if (!client) {
@@ -137,7 +138,8 @@ CollectorProcess::CollectorProcess(const std::string& extra) {
   std::ofstream config(folder_ + "/test.toml");
   config << "[listen]\nagents = \"tcp://127.0.0.1:*\"\nhttp = \"127.0.0.1:0\"\n"
          << "[keys]\ncurve_file = \"collector.key\"\nsigning_file = \"routes.key\"\n"
-         << "enrolled_directory = \"enrolled\"\n[store]\npath = \"store/collector.sqlite\"\n"
+         << "enrolled_directory = \"enrolled\"\nprobing_file = \"probing.key\"\n[store]\npath = "
+            "\"store/collector.sqlite\"\n"
          << "[api]\ntoken_file = \"token\"\n"
          << extra;
 }
@@ -186,8 +188,23 @@ void CollectorProcess::start() {
   const nlohmann::json ready = nlohmann::json::parse(line.data(), nullptr, false);
   ASSERT_TRUE(ready.is_object()) << line.data();
   endpoint_ = ready["agents"].get<std::string>();
+  next_endpoint_ = ready["agents_next"].get<std::string>();
   agent_port_ = std::stoi(endpoint_.substr(endpoint_.rfind(':') + 1));
   http_port_ = ready["http_port"].get<int>();
+}
+
+std::string CollectorProcess::http_url() const {
+  return fmt::format("http://127.0.0.1:{}", http_port_);
+}
+
+void CollectorProcess::edit_config(const std::string& from, const std::string& to) const {
+  const std::string config = folder_ + "/test.toml";
+  std::ifstream in(config);
+  std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  in.close();
+  const auto at = text.find(from);
+  ASSERT_NE(at, std::string::npos) << from;
+  std::ofstream(config) << text.replace(at, from.size(), to);
 }
 
 void CollectorProcess::kill_hard() {

@@ -44,6 +44,7 @@ class ScriptedAgent {
   [[nodiscard]] std::uint64_t acked() const;
   [[nodiscard]] NodeId id() const;
   [[nodiscard]] bool handshake_refused() const { return handshake_refused_; }
+  [[nodiscard]] int disconnects() const { return disconnects_; }
 
   Heard heard;
   std::uint64_t run_id = 1;
@@ -56,6 +57,7 @@ class ScriptedAgent {
   void on_message(std::span<const std::uint8_t> bytes);
   std::unique_ptr<MessageClient> client_;
   bool handshake_refused_ = false;
+  int disconnects_ = 0;
   std::uint64_t episode_ = 0;
 };
 
@@ -89,14 +91,20 @@ class CollectorProcess {
 
   [[nodiscard]] const std::string& folder() const { return folder_; }
   [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
+  [[nodiscard]] const std::string& next_endpoint() const { return next_endpoint_; }
+  [[nodiscard]] std::string http_url() const;
+  // Replaces text of the configuration file; takes effect at the next start.
+  void edit_config(const std::string& from, const std::string& to) const;
   [[nodiscard]] const std::string& public_key() const { return public_key_; }
   [[nodiscard]] std::string token() const;
   [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] int http_port() const { return http_port_; }
 
  private:
   std::string folder_;
   std::string public_key_;
   std::string endpoint_;
+  std::string next_endpoint_;
   int http_port_ = 0;
   int agent_port_ = 0;
   pid_t pid_ = -1;

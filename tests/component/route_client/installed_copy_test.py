@@ -30,7 +30,7 @@ def check_example(program, golden, environment):
 def main():
     build, source = map(pathlib.Path, sys.argv[1:3])
     flags = [f"-fsanitize={sys.argv[3]}"] if len(sys.argv) > 3 and sys.argv[3] else []
-    golden = source / "tests/golden/route_table_v1.bin"
+    golden = source / "tests/golden/route_table_v2.bin"
     example = source / "agent/route_client/example"
     with tempfile.TemporaryDirectory(prefix="lp-installed-") as temporary:
         work = pathlib.Path(temporary)

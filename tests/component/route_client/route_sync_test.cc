@@ -52,7 +52,8 @@ class RouteSyncing : public testing::Test {
     std::string error;
     RouteSync::Options options;
     options.name = "ams-1";
-    options.collectors = {server_->bound_endpoint()};
+    options.collectors = collectors_before_;
+    options.collectors.push_back(server_->bound_endpoint());
     options.collector_public_key = collector_keys_.public_key;
     options.key_file = directory_.file("node.key");
     options.signer_public_keys = {directory_.file("signer.pub")};
@@ -109,6 +110,7 @@ class RouteSyncing : public testing::Test {
   std::unique_ptr<MessageServer> server_;
   std::optional<Hello> hello_;
   std::string connection_;
+  std::vector<std::string> collectors_before_;
   std::vector<TableAck> acks_;
   std::mutex mutex_;
   std::vector<RouteSync::Notice> notices_;
@@ -142,6 +144,23 @@ TEST_F(RouteSyncing, TellsTheCollectorWhatItHasAfterARestart) {
   start();
   ASSERT_TRUE(eventually([&] { return hello_.has_value(); }));
   EXPECT_EQ(hello_->loaded, (TableVersion{3, 12}));
+}
+
+TEST_F(RouteSyncing, LeavesACollectorThatSaysNothingForTheNextOfItsList) {
+  bool was_greeted = false;
+  const auto silent = MessageServer::create(
+                          loop_, {.bind = "tcp://127.0.0.1:*", .keys = collector_keys_},
+                          [](const std::string&, const std::string&) { return true; },
+                          [&](const PeerId&, std::span<const std::uint8_t>) { was_greeted = true; })
+                          .value();
+  collectors_before_ = {silent->bound_endpoint()};
+  start();
+  ASSERT_TRUE(eventually([&] { return hello_.has_value(); }));
+  EXPECT_TRUE(was_greeted) << "the first of the list was asked first";
+  const SignedTable table = samples::sign_table(signer_, current_table(12));
+  send(table);
+  ASSERT_TRUE(eventually([&] { return acks_.size() == 1; }));
+  EXPECT_TRUE(acks_[0].accepted) << acks_[0].reason;
 }
 
 TEST_F(RouteSyncing, SaysThatTheCollectorDoesNotKnowItsKey) {

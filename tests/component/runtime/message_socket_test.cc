@@ -182,6 +182,48 @@ TEST_F(MessageSockets, AVastlyOversizedMessageEndsTheConnectionAndTheClientComes
   EXPECT_EQ(at_server[0].text, "back");
 }
 
+TEST_F(MessageSockets, ADisconnectedPeerGetsTheLastWordAndItsTcpConnectionEnds) {
+  start_server();
+  const auto client = start_client(client_options());
+  ASSERT_TRUE(run_until_connected());
+  ASSERT_TRUE(client->send(octets("hello")));
+  ASSERT_TRUE(run_until(loop, [this] { return !at_server.empty(); }));
+  const PeerId from = at_server[0].from;
+  EXPECT_NE(from.transport.cookie, 0u);
+  client_keys = make_curve_key_pair();  // the old key may not come back
+  ASSERT_TRUE(server->send(from.connection, octets("go away")));
+  server->disconnect(from.transport);
+  ASSERT_TRUE(run_until(loop, [this] { return saw(MessageClient::State::disconnected); }));
+  ASSERT_TRUE(run_until(loop, [this] { return saw(MessageClient::State::handshake_refused); }));
+  ASSERT_EQ(at_client.size(), 1u);
+  EXPECT_EQ(at_client[0], "go away");
+  EXPECT_FALSE(server->send(from.connection, octets("still there?")));
+  EXPECT_EQ(server->counters().disconnected, 1u);
+}
+
+TEST_F(MessageSockets, DisconnectingAConnectionThatIsGoneHarmsNoOther) {
+  start_server();
+  auto client = start_client(client_options());
+  ASSERT_TRUE(run_until_connected());
+  ASSERT_TRUE(client->send(octets("first")));
+  ASSERT_TRUE(run_until(loop, [this] { return !at_server.empty(); }));
+  const PeerId gone = at_server[0].from;
+  client.reset();
+  states.clear();
+  const auto next = start_client(client_options());
+  ASSERT_TRUE(run_until_connected());
+  ASSERT_TRUE(next->send(octets("second")));
+  ASSERT_TRUE(run_until(loop, [this] { return at_server.size() == 2; }));
+  // The descriptor may be the same one again; the cookie is not.
+  server->disconnect({at_server[1].from.transport.descriptor, gone.transport.cookie});
+  server->disconnect(gone.transport);
+  asio::steady_timer wait(loop, 300ms);
+  bool over = false;
+  wait.async_wait([&](const asio::error_code&) { over = true; });
+  ASSERT_TRUE(run_until(loop, [&] { return over; }));
+  EXPECT_FALSE(saw(MessageClient::State::disconnected));
+}
+
 // A DEALER of our own with the right keys, so that it can send what MessageClient never would.
 class RawDealer {
  public:

@@ -1,5 +1,5 @@
 @0xd9d34bcf4b53a6a9;
-# A later version as it may come to be: version 1 with one new kind of message, new fields and new
+# A later version as it may come to be: what stands now with one new kind of message, new fields and new
 # enumerants. The evolution test has it and the code read each other's bytes. Only what the test touches
 # is spelled out; the other members of a union keep their place as AnyPointer.
 
@@ -17,9 +17,11 @@ struct AgentMessage {
     planAck @6 :AnyPointer;
     ping @7 :Ping;
     probeResult @8 :ProbeResult;
-    weather @9 :Weather;  # new
+    reportsGone @9 :AnyPointer;
+    status @10 :AnyPointer;
+    weather @11 :Weather;  # new
   }
-  traceId @10 :UInt64;  # new
+  traceId @12 :UInt64;  # new
 }
 
 struct Weather {

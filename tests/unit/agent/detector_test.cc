@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "tests/unit/agent/link_simulation.h"
+#include "tests/support/link_simulation.h"
 
 namespace linkpilot::agent {
 namespace {

@@ -63,6 +63,19 @@ TEST(PlanKeeper, ShrinksAStalePlanToTheFirstHopsOfTheTableAndKeepsReflecting) {
   EXPECT_EQ(set.links[1].interval, kIdleProbeInterval);
 }
 
+TEST(PlanKeeper, AStalePlanStaysFastWhereThePeerRoutesOverTheLink) {
+  PlanKeeper keeper({});
+  PlannedLink towards_three = link_to(3, kFastProbeInterval);
+  towards_three.in_use = true;
+  ASSERT_TRUE(keeper.accept(plan_of({link_to(2), towards_three, link_to(4)}), 1, at(seconds(0))));
+  const RouteTable table = table_over_two(seconds(60));
+  const ProbeSet set = keeper.probe_set(at(seconds(11)), &table);
+  EXPECT_EQ(set.links[0].interval, kFastProbeInterval);
+  EXPECT_EQ(set.links[1].interval, kFastProbeInterval);
+  EXPECT_EQ(set.links[2].interval, kIdleProbeInterval);
+  EXPECT_EQ(keeper.probe_set(at(seconds(61)), &table).links[1].interval, kIdleProbeInterval);
+}
+
 TEST(PlanKeeper, IdlesEverywhereOnceTheTableIsBeyondItsHardExpiry) {
   PlanKeeper keeper({});
   ASSERT_TRUE(keeper.accept(plan_of({link_to(2)}), 1, at(seconds(0))));

@@ -1,14 +1,13 @@
 // What the agent reads from and keeps in files: its configuration, its sequence.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <set>
 
 #include "agent/config/agent_config.h"
-#include "agent/spool/sequence_file.h"
+#include "agent/spool/report_numbers.h"
+#include "tests/support/temporary_directory.h"
 
 namespace linkpilot::agent {
 namespace {
@@ -35,7 +34,8 @@ TEST(AgentConfig, TheShippedFileSaysWhatTheDefaultsAre) {
   EXPECT_EQ(shipped->marks_file, smallest->marks_file);
   EXPECT_EQ(shipped->signer_files, smallest->signer_files);
   EXPECT_EQ(shipped->key_file, smallest->key_file);
-  EXPECT_EQ(shipped->collector_key_file, smallest->collector_key_file);
+  EXPECT_EQ(shipped->collector_key_files, smallest->collector_key_files);
+  EXPECT_EQ(shipped->spool, smallest->spool);
   EXPECT_EQ(shipped->log_level, smallest->log_level);
 }
 
@@ -86,53 +86,75 @@ TEST(AgentConfig, SaysWhatAReloadCannotChange) {
               testing::UnorderedElementsAre("ports", testing::StartsWith("probing")));
 }
 
-class SequenceFileTest : public testing::Test {
+class ReportNumbersTest : public testing::Test {
  protected:
-  SequenceFileTest() {
-    directory_ = std::filesystem::temp_directory_path() /
-                 ("linkpilot-sequence-" + std::to_string(::getpid()));
-    std::filesystem::create_directories(directory_);
+  static ReportNumbers begin(std::optional<NumberReservation> found) {
+    return ReportNumbers(found, [n = std::uint64_t{100}]() mutable { return n++; });
   }
-  ~SequenceFileTest() override { std::filesystem::remove_all(directory_); }
-  [[nodiscard]] std::string path() const { return directory_ / "sequence"; }
-  std::filesystem::path directory_;
+  // As the daemon does at start and each second.
+  void save(ReportNumbers& numbers) const {
+    if (const auto wanted = numbers.wanted()) {
+      ASSERT_TRUE(save_numbers(path(), *wanted));
+      numbers.on_saved(*wanted);
+    }
+  }
+  [[nodiscard]] std::string path() const { return directory_.path("sequence"); }
+  TemporaryDirectory directory_;
 };
 
-TEST_F(SequenceFileTest, KeepsItsEpochAndNeverRepeatsASequenceOverRestarts) {
+TEST_F(ReportNumbersTest, KeepTheirEpochAndNeverRepeatOverRestarts) {
   std::set<std::uint64_t> seen;
   std::uint64_t epoch = 0;
   for (int run = 0; run < 5; ++run) {  // every run ends without a word, as after SIGKILL
-    auto file = SequenceFile::open(path());
-    ASSERT_TRUE(file) << file.error().message;
-    if (run == 0) epoch = file->epoch();
-    EXPECT_EQ(file->epoch(), epoch);
-    for (std::uint64_t i = 0; i < SequenceFile::kBlock + 10; ++i) {
-      const auto sequence = file->take();
-      ASSERT_TRUE(sequence);
-      EXPECT_TRUE(seen.insert(*sequence).second) << *sequence;
+    ReportNumbers numbers = begin(load_numbers(path()));
+    save(numbers);
+    if (run == 0) epoch = numbers.epoch();
+    for (std::uint64_t i = 0; i < ReportNumbers::kBlock * 2; ++i) {
+      if (i % 100 == 0) save(numbers);
+      const ReportId id = numbers.take();
+      EXPECT_EQ(id.epoch, epoch);
+      EXPECT_TRUE(seen.insert(id.sequence).second) << id.sequence;
     }
   }
   EXPECT_EQ(*seen.begin(), 1U);
 }
 
-TEST_F(SequenceFileTest, ADamagedFileMeansANewEpoch) {
-  const auto first = SequenceFile::open(path());
-  ASSERT_TRUE(first);
+TEST_F(ReportNumbersTest, WithoutADiskAFreshEpochGoesOn) {
+  ReportNumbers first = begin(load_numbers(path()));
+  save(first);
+  const std::uint64_t epoch = first.epoch();
+  std::uint64_t other = 0;
+  for (std::uint64_t i = 0; i < 2 * ReportNumbers::kBlock; ++i) other = first.take().epoch;
+  EXPECT_NE(other, epoch);
+  // Nothing of the second epoch is on the disk: the next run goes on with the first.
+  ReportNumbers next = begin(load_numbers(path()));
+  EXPECT_EQ(next.epoch(), epoch);
+  // The disk works again: the second epoch is found by the next run, behind all that it used.
+  const ReportId last = first.take();
+  save(first);
+  ReportNumbers later = begin(load_numbers(path()));
+  save(later);
+  EXPECT_EQ(later.epoch(), other);
+  EXPECT_GT(later.take().sequence, last.sequence);
+}
+
+TEST_F(ReportNumbersTest, ASaveThatWasOvertakenReservesNothing) {
+  ReportNumbers numbers = begin(std::nullopt);
+  const auto wanted = numbers.wanted();
+  ASSERT_TRUE(wanted);
+  for (std::uint64_t i = 0; i < ReportNumbers::kBlock + 10; ++i) (void)numbers.take();
+  numbers.on_saved(*wanted);
+  EXPECT_EQ(numbers.take().epoch, wanted->epoch);
+}
+
+TEST_F(ReportNumbersTest, ADamagedFileIsNoFile) {
   for (const char* text :
        {"", "epoch=\n", "epoch=12 next=\n", "epoch=0 next=5\n", "epoch=12 next=5x\n",
         "epoch=12 next=5", "epoch=12345678901234567890123 next=1\n"}) {
     std::ofstream(path()) << text;
-    const auto again = SequenceFile::open(path());
-    ASSERT_TRUE(again);
-    EXPECT_NE(again->epoch(), first->epoch());
-    EXPECT_NE(again->epoch(), 0x12U);
+    EXPECT_FALSE(load_numbers(path())) << text;
   }
-}
-
-TEST_F(SequenceFileTest, ADirectoryThatIsNotThereIsAnError) {
-  const auto file = SequenceFile::open(directory_ / "missing" / "sequence");
-  ASSERT_FALSE(file);
-  EXPECT_THAT(file.error().message, testing::HasSubstr("missing"));
+  EXPECT_FALSE(save_numbers(directory_.path("missing/sequence"), {1, 2}));
 }
 
 }  // namespace

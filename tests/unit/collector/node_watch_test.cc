@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/sim_clock.h"
+
 namespace linkpilot::collector {
 namespace {
 
@@ -47,7 +49,7 @@ class NodeWatch : public testing::Test {
         now_);
   }
 
-  Now now_{MonoTime{1'000'000'000'000}, UnixNanos{1'800'000'000'000'000'000}};
+  Now now_ = SimClock().now();
   Agents agents_;
   std::vector<optimizer::LinkBelief> beliefs_;
   bool all_fast_ = true;

@@ -7,7 +7,7 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr MonoTime kStart{1'000'000'000'000};
+constexpr MonoTime kPlanStart{1'000'000'000'000};
 
 Node node(std::uint16_t id, std::size_t ports = 1, const std::string& isp = "") {
   Node out;
@@ -23,7 +23,7 @@ Node node(std::uint16_t id, std::size_t ports = 1, const std::string& isp = "") 
   return out;
 }
 
-LinkId link(std::uint16_t from, std::uint16_t to) {
+LinkId link_of(std::uint16_t from, std::uint16_t to) {
   return {{NodeId{from}, PortIndex{0}}, {NodeId{to}, PortIndex{0}}};
 }
 
@@ -47,7 +47,7 @@ RouteTable table(std::uint16_t self, std::vector<std::vector<std::uint16_t>> can
 TEST(PlanKeeper, AllLinksAreFastFromBothEndsUntilTheFirstTable) {
   PlanKeeper keeper({}, 1);
   const std::vector<Node> nodes = {node(1), node(2), node(3)};
-  EXPECT_EQ(keeper.update(nodes, {}, false, kStart).size(), 3u);
+  EXPECT_EQ(keeper.update(nodes, {}, false, kPlanStart).size(), 3u);
   for (const auto& [id, plan] : keeper.plans()) {
     ASSERT_EQ(plan.links.size(), 2u);
     for (const PacedLink& each : plan.links) EXPECT_EQ(each.planned.interval, kFastProbeInterval);
@@ -57,18 +57,18 @@ TEST(PlanKeeper, AllLinksAreFastFromBothEndsUntilTheFirstTable) {
 TEST(PlanKeeper, ThenTheTablesSayWhichLinksStayFast) {
   PlanKeeper keeper({}, 1);
   const std::vector<Node> nodes = {node(1), node(2), node(3), node(4)};
-  (void)keeper.update(nodes, {}, false, kStart);
+  (void)keeper.update(nodes, {}, false, kPlanStart);
   // 1 reaches 4 over 2, else directly; links 1-2 (first), 2-4 (later), 1-4 (second).
   const RouteTable routes = table(1, {{2, 4}, {4}});
   const RouteTable* tables[] = {&routes};
-  const MonoTime later = kStart + seconds(60);
+  const MonoTime later = kPlanStart + seconds(60);
   (void)keeper.update(nodes, tables, true, later);
-  EXPECT_EQ(keeper.pace_of(link(1, 2)), Pace::best_first_hop);
-  EXPECT_EQ(keeper.pace_of(link(2, 1)), Pace::best_first_hop);
-  EXPECT_EQ(keeper.pace_of(link(2, 4)), Pace::best_later_hop);
-  EXPECT_EQ(keeper.pace_of(link(4, 1)), Pace::second_first_hop);
-  EXPECT_EQ(keeper.pace_of(link(1, 3)), Pace::slow);
-  EXPECT_EQ(keeper.pace_of(link(3, 4)), Pace::slow);
+  EXPECT_EQ(keeper.pace_of(link_of(1, 2)), Pace::best_first_hop);
+  EXPECT_EQ(keeper.pace_of(link_of(2, 1)), Pace::best_first_hop);
+  EXPECT_EQ(keeper.pace_of(link_of(2, 4)), Pace::best_later_hop);
+  EXPECT_EQ(keeper.pace_of(link_of(4, 1)), Pace::second_first_hop);
+  EXPECT_EQ(keeper.pace_of(link_of(1, 3)), Pace::slow);
+  EXPECT_EQ(keeper.pace_of(link_of(3, 4)), Pace::slow);
 }
 
 TEST(PlanKeeper, ALinkOutOfUseStaysFastForAWhileSoThatPlansDoNotFlap) {
@@ -78,13 +78,13 @@ TEST(PlanKeeper, ALinkOutOfUseStaysFastForAWhileSoThatPlansDoNotFlap) {
   const RouteTable over3 = table(1, {{3}});
   const RouteTable* before[] = {&over2};
   const RouteTable* after[] = {&over3};
-  (void)keeper.update(nodes, before, true, kStart);
-  (void)keeper.update(nodes, before, true, kStart + seconds(60));
-  EXPECT_TRUE(keeper.update(nodes, after, true, kStart + seconds(61)).contains(NodeId{1}));
-  EXPECT_EQ(keeper.pace_of(link(1, 2)), Pace::held);
-  EXPECT_EQ(keeper.next_change(), kStart + seconds(75));
-  (void)keeper.update(nodes, after, true, kStart + seconds(75));
-  EXPECT_EQ(keeper.pace_of(link(1, 2)), Pace::slow);
+  (void)keeper.update(nodes, before, true, kPlanStart);
+  (void)keeper.update(nodes, before, true, kPlanStart + seconds(60));
+  EXPECT_TRUE(keeper.update(nodes, after, true, kPlanStart + seconds(61)).contains(NodeId{1}));
+  EXPECT_EQ(keeper.pace_of(link_of(1, 2)), Pace::held);
+  EXPECT_EQ(keeper.next_change(), kPlanStart + seconds(75));
+  (void)keeper.update(nodes, after, true, kPlanStart + seconds(75));
+  EXPECT_EQ(keeper.pace_of(link_of(1, 2)), Pace::slow);
 }
 
 TEST(PlanKeeper, NewAndReturnedLinksAreFastForAWhile) {
@@ -93,27 +93,27 @@ TEST(PlanKeeper, NewAndReturnedLinksAreFastForAWhile) {
   const RouteTable* tables[] = {&routes};
   const std::vector<Node> two = {node(1), node(2)};
   const std::vector<Node> three = {node(1), node(2), node(3)};
-  (void)keeper.update(two, tables, true, kStart);
-  (void)keeper.update(three, tables, true, kStart + seconds(60));
-  EXPECT_EQ(keeper.pace_of(link(1, 3)), Pace::warm_up);
-  (void)keeper.update(three, tables, true, kStart + seconds(75));
-  EXPECT_EQ(keeper.pace_of(link(1, 3)), Pace::slow);
-  keeper.warm_node(NodeId{3}, kStart + seconds(100));
-  (void)keeper.update(three, tables, true, kStart + seconds(100));
-  EXPECT_EQ(keeper.pace_of(link(3, 1)), Pace::warm_up);
-  EXPECT_EQ(keeper.pace_of(link(3, 2)), Pace::warm_up);
+  (void)keeper.update(two, tables, true, kPlanStart);
+  (void)keeper.update(three, tables, true, kPlanStart + seconds(60));
+  EXPECT_EQ(keeper.pace_of(link_of(1, 3)), Pace::warm_up);
+  (void)keeper.update(three, tables, true, kPlanStart + seconds(75));
+  EXPECT_EQ(keeper.pace_of(link_of(1, 3)), Pace::slow);
+  keeper.warm_node(NodeId{3}, kPlanStart + seconds(100));
+  (void)keeper.update(three, tables, true, kPlanStart + seconds(100));
+  EXPECT_EQ(keeper.pace_of(link_of(3, 1)), Pace::warm_up);
+  EXPECT_EQ(keeper.pace_of(link_of(3, 2)), Pace::warm_up);
 }
 
 TEST(PlanKeeper, WhatDidNotChangeIsNotSentAgain) {
   PlanKeeper keeper({}, 100);
   const std::vector<Node> nodes = {node(1), node(2)};
-  (void)keeper.update(nodes, {}, false, kStart);
-  const Plan first = keeper.issue(NodeId{1}, {kStart, {}});
+  (void)keeper.update(nodes, {}, false, kPlanStart);
+  const Plan first = keeper.issue(NodeId{1}, {kPlanStart, {}});
   EXPECT_EQ(first.version, 100u);
   EXPECT_EQ(first.self, NodeId{1});
-  (void)keeper.issue(NodeId{2}, {kStart, {}});
-  EXPECT_TRUE(keeper.update(nodes, {}, false, kStart + seconds(1)).empty());
-  const Plan again = keeper.issue(NodeId{1}, {kStart, {}});
+  (void)keeper.issue(NodeId{2}, {kPlanStart, {}});
+  EXPECT_TRUE(keeper.update(nodes, {}, false, kPlanStart + seconds(1)).empty());
+  const Plan again = keeper.issue(NodeId{1}, {kPlanStart, {}});
   EXPECT_GT(again.version, first.version);
   EXPECT_EQ(again.links, first.links);
 }
@@ -123,7 +123,7 @@ TEST(PlanKeeper, ForbiddenLinksAreNotPlanned) {
   rules.links.cross_isp = optimizer::CrossIsp::never;
   PlanKeeper keeper(rules, 1);
   const std::vector<Node> nodes = {node(1, 1, "x"), node(2, 1, "y"), node(3, 1, "x")};
-  (void)keeper.update(nodes, {}, false, kStart);
+  (void)keeper.update(nodes, {}, false, kPlanStart);
   EXPECT_EQ(keeper.find(NodeId{2})->links.size(), 0u);
   EXPECT_EQ(keeper.find(NodeId{1})->links.size(), 1u);
 }
@@ -131,9 +131,52 @@ TEST(PlanKeeper, ForbiddenLinksAreNotPlanned) {
 TEST(PlanKeeper, EveryPairOfPortsIsALinkOfItsOwn) {
   PlanKeeper keeper({}, 1);
   const std::vector<Node> nodes = {node(1, 2), node(2, 3)};
-  (void)keeper.update(nodes, {}, false, kStart);
+  (void)keeper.update(nodes, {}, false, kPlanStart);
   EXPECT_EQ(keeper.find(NodeId{1})->links.size(), 6u);
   EXPECT_EQ(keeper.find(NodeId{2})->links.size(), 6u);
+}
+
+TEST(PlanKeeper, AuthenticatedPlansHoldOneSecretAPairAndTheViewNone) {
+  Secret master{};
+  master[0] = 7;
+  PlanRules rules;
+  rules.master = std::make_shared<const Secret>(master);
+  PlanKeeper keeper(rules, 1);
+  const std::vector<Node> nodes = {node(1), node(2), node(3)};
+  (void)keeper.update(nodes, {}, false, kStart);
+  const Now now{kStart, UnixNanos{1}};
+  const Plan one = keeper.issue(NodeId{1}, now);
+  const Plan two = keeper.issue(NodeId{2}, now);
+  EXPECT_EQ(one.links[0].mode, ProbeMode::stamp_authenticated);
+  EXPECT_EQ(one.links[0].secret, two.links[0].secret) << "1 to 2 and 2 to 1";
+  EXPECT_NE(one.links[0].secret, one.links[1].secret) << "1 to 2 and 1 to 3";
+  EXPECT_EQ(one.links[0].secret.size(), 32U);
+  EXPECT_NE(one.links[0].secret_epoch, 0U);
+  for (const auto& [id, plan] : keeper.plans()) {
+    for (const PacedLink& each : plan.links) EXPECT_TRUE(each.planned.secret.empty());
+  }
+
+  keeper.set_rules({});
+  EXPECT_EQ(keeper.update(nodes, {}, false, kStart + seconds(1)).size(), 3U)
+      << "all must hear of it";
+  EXPECT_EQ(keeper.issue(NodeId{1}, now).links[0].mode, ProbeMode::stamp);
+  EXPECT_TRUE(keeper.issue(NodeId{1}, now).links[0].secret.empty());
+}
+
+TEST(PlanKeeper, AnotherMasterSecretIsAnotherEpochAndANewPlan) {
+  PlanRules rules;
+  rules.master = std::make_shared<const Secret>(Secret{1});
+  PlanKeeper keeper(rules, 1);
+  const std::vector<Node> nodes = {node(1), node(2)};
+  (void)keeper.update(nodes, {}, false, kStart);
+  EXPECT_TRUE(keeper.update(nodes, {}, false, kStart).empty());
+  const Plan before = keeper.issue(NodeId{1}, {kStart, UnixNanos{1}});
+  rules.master = std::make_shared<const Secret>(Secret{2});
+  keeper.set_rules(rules);
+  EXPECT_EQ(keeper.update(nodes, {}, false, kStart).size(), 2U);
+  const Plan after = keeper.issue(NodeId{1}, {kStart, UnixNanos{1}});
+  EXPECT_NE(before.links[0].secret, after.links[0].secret);
+  EXPECT_NE(before.links[0].secret_epoch, after.links[0].secret_epoch);
 }
 
 }  // namespace

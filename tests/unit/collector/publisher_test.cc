@@ -7,7 +7,7 @@
 namespace linkpilot::collector {
 namespace {
 
-constexpr UnixNanos kNow{1'800'000'000'000'000'000};
+constexpr UnixNanos kPublishNow{1'800'000'000'000'000'000};
 constexpr TableLifetimes kLifetimes{std::chrono::seconds(100), std::chrono::seconds(1'000)};
 
 RouteTable table(std::uint16_t node, std::uint16_t target) {
@@ -32,9 +32,9 @@ class PublisherTest : public testing::Test {
 };
 
 TEST_F(PublisherTest, ATableFollowsTheOneBeforeAndIsSignedOverItsBytes) {
-  const auto first = publisher_.publish({table(1, 2), table(2, 1)}, kNow);
+  const auto first = publisher_.publish({table(1, 2), table(2, 1)}, kPublishNow);
   ASSERT_TRUE(first) << first.error().message;
-  const auto second = publisher_.publish({table(1, 2)}, kNow + std::chrono::seconds(1));
+  const auto second = publisher_.publish({table(1, 2)}, kPublishNow + std::chrono::seconds(1));
   ASSERT_TRUE(second);
   const RouteTable& chained = *second->front().table;
   EXPECT_EQ(chained.version, (TableVersion{9, 2}));
@@ -44,35 +44,58 @@ TEST_F(PublisherTest, ATableFollowsTheOneBeforeAndIsSignedOverItsBytes) {
   const auto decoded = schemas::decode_route_file(envelope.body);
   ASSERT_TRUE(decoded) << decoded.error().message;
   EXPECT_EQ(decoded->version, envelope.version);
-  EXPECT_EQ(decoded->valid_until_soft, kNow + std::chrono::seconds(101));
+  EXPECT_EQ(decoded->valid_until_soft, kPublishNow + std::chrono::seconds(101));
   EXPECT_EQ(publisher_.current(NodeId{2})->table->version.version, 1u);
 }
 
 TEST_F(PublisherTest, WhatComesNearItsExpiryIsPublishedAgainUnchanged) {
-  ASSERT_TRUE(publisher_.publish({table(1, 2)}, kNow));
-  EXPECT_TRUE(publisher_.refresh(kNow + std::chrono::seconds(59))->empty());
-  const auto renewed = publisher_.refresh(kNow + std::chrono::seconds(60));
+  ASSERT_TRUE(publisher_.publish({table(1, 2)}, kPublishNow));
+  EXPECT_TRUE(publisher_.refresh(kPublishNow + std::chrono::seconds(59))->empty());
+  const auto renewed = publisher_.refresh(kPublishNow + std::chrono::seconds(60));
   ASSERT_TRUE(renewed);
   ASSERT_EQ(renewed->size(), 1u);
   EXPECT_EQ(renewed->front().table->routes, table(1, 2).routes);
-  EXPECT_EQ(renewed->front().table->valid_until_soft, kNow + std::chrono::seconds(160));
+  EXPECT_EQ(renewed->front().table->valid_until_soft, kPublishNow + std::chrono::seconds(160));
 }
 
 TEST_F(PublisherTest, TablesOfAnEarlierRunStayInForceAndAreFollowed) {
-  const auto old = publisher_.publish({table(1, 2)}, kNow);
+  const auto old = publisher_.publish({table(1, 2)}, kPublishNow);
   Publisher next(key_, 10, kLifetimes);
   next.restore({*old->front().envelope});
   ASSERT_NE(next.current(NodeId{1}), nullptr);
-  EXPECT_TRUE(next.refresh(kNow + std::chrono::hours(1))->empty());
-  const auto fresh = next.publish({table(1, 2)}, kNow);
+  EXPECT_TRUE(next.refresh(kPublishNow + std::chrono::hours(1))->empty());
+  const auto fresh = next.publish({table(1, 2)}, kPublishNow);
   EXPECT_EQ(fresh->front().table->previous, (TableVersion{9, 1}));
   EXPECT_EQ(fresh->front().table->version, (TableVersion{10, 1}));
+}
+
+TEST_F(PublisherTest, ANewSignerSignsAllTablesInForceAnew) {
+  ASSERT_TRUE(publisher_.publish({table(1, 2), table(2, 1)}, kNow));
+  const SigningKey next = make_signing_key();
+  publisher_.set_key(next);
+  const auto again = publisher_.republish(kNow + std::chrono::seconds(1));
+  ASSERT_TRUE(again);
+  ASSERT_EQ(again->size(), 2U);
+  for (const PublishedTable& each : *again) {
+    const SignedTable& envelope = *each.envelope;
+    EXPECT_TRUE(verify(next.public_key, envelope.body, envelope.signature));
+    EXPECT_FALSE(verify(key_.public_key, envelope.body, envelope.signature));
+    EXPECT_EQ(envelope.version.version, 2U) << "a version of its own";
+  }
+}
+
+TEST_F(PublisherTest, RestoredTablesAreRenewedOnlyWhereRoutesAreFrozen) {
+  const auto old = publisher_.publish({table(1, 2)}, kNow);
+  Publisher next(key_, 10, kLifetimes);
+  next.restore({*old->front().envelope});
+  EXPECT_TRUE(next.refresh(kNow + std::chrono::hours(1))->empty());
+  EXPECT_EQ(next.refresh(kNow + std::chrono::hours(1), true)->size(), 1U);
 }
 
 TEST_F(PublisherTest, ATableThatNoReaderWouldTakeIsNotPublished) {
   RouteTable bad = table(1, 2);
   bad.routes[0].candidates[0].cost_us = 0;
-  EXPECT_FALSE(publisher_.publish({bad}, kNow));
+  EXPECT_FALSE(publisher_.publish({bad}, kPublishNow));
   EXPECT_EQ(publisher_.current(NodeId{1}), nullptr);
   EXPECT_EQ(publisher_.newest_version(), 0u);
 }

@@ -115,5 +115,29 @@ RC_GTEST_PROP(ReportDedup, CountsEachSequenceOnceInAnyOrderAndEndsComplete, ()) 
   RC_ASSERT(high == count);
 }
 
+TEST(ReportDedup, AGapThatTheAgentGaveUpIsClosedAtOnce) {
+  ReportDedup dedup;
+  const MonoTime now{1};
+  EXPECT_EQ(dedup.take({7, 1}, 0, now).mark.high, 1U);
+  EXPECT_EQ(dedup.take({7, 12}, 0, now).mark.high, 1U);
+  EXPECT_EQ(dedup.take({7, 5}, 0, now).mark.high, 1U);
+  dedup.give_up({7, 10}, 0, now);  // 2 to 4 and 6 to 10 will not come
+  EXPECT_EQ(dedup.mark(7)->high, 10U);
+  EXPECT_EQ(dedup.mark(7)->skipped, 8U);
+  EXPECT_EQ(dedup.judge({7, 5}, 0, now), ReportDedup::Verdict::duplicate);
+  dedup.give_up({7, 11}, 0, now);
+  EXPECT_EQ(dedup.mark(7)->high, 12U);
+  dedup.give_up({7, 3}, 0, now);  // an old word
+  EXPECT_EQ(dedup.mark(7)->high, 12U);
+}
+
+TEST(ReportDedup, AnEpochMayBeginWithWhatWasGivenUp) {
+  ReportDedup dedup;
+  dedup.give_up({7, 1'024}, 0, MonoTime{1});
+  const auto judged = dedup.take({7, 1'025}, 0, MonoTime{2});
+  EXPECT_EQ(judged.mark.high, 1'025U);
+  EXPECT_EQ(judged.gap_lost, 0U);
+}
+
 }  // namespace
 }  // namespace linkpilot::collector

@@ -7,13 +7,12 @@
 #include <mutex>
 
 #include "base/rng.h"
-#include "collector/store/blob_codec.h"
 #include "collector/store/event_log.h"
 
 namespace linkpilot::collector {
 namespace {
 
-constexpr UnixNanos kNow{1'800'000'000'000'000'000};
+constexpr UnixNanos kStoreNow{1'800'000'000'000'000'000};
 
 class StoreTest : public testing::Test {
  protected:
@@ -32,7 +31,7 @@ class StoreTest : public testing::Test {
 
   // Opens, does, and stops: everything put is durable afterwards. Returns what was there at the
   // start.
-  Restored with_store(const std::function<void(Store&)>& act, UnixNanos now = kNow) {
+  Restored with_store(const std::function<void(Store&)>& act, UnixNanos now = kStoreNow) {
     Restored restored;
     Result<std::unique_ptr<Store>> store = Store::open(options_, now, restored);
     EXPECT_TRUE(store) << store.error().message;
@@ -52,7 +51,7 @@ class StoreTest : public testing::Test {
     StoredReport out;
     out.node = NodeId{3};
     out.id = {0xffff'ffff'ffff'fff0ULL, sequence};
-    out.received = kNow;
+    out.received = kStoreNow;
     out.mark = {out.id.epoch, sequence, 0};
     Rng rng(sequence);
     for (std::size_t i = 0; i < octets; ++i)
@@ -91,21 +90,21 @@ TEST_F(StoreTest, MarksNodesTablesAndEventsSurviveAndTheEpochGrows) {
     early.mark = {early.id.epoch, 10, 2};
     store.put_report(report(10));
     store.put_report(std::move(early));
-    store.put_nodes({{{NodeId{3}, "a", "key", kNow, true}, {1, 2, 3}}});
-    store.put_nodes({{{NodeId{3}, "a", "new-key", kNow, true}, {}}});
+    store.put_nodes({{{NodeId{3}, "a", "key", kStoreNow, true}, {1, 2, 3}}});
+    store.put_nodes({{{NodeId{3}, "a", "new-key", kStoreNow, true}, {}}});
     SignedTable table;
     table.node = NodeId{3};
     for (std::uint64_t version = 1; version <= 30; ++version) {
       table.version = {7, version};
       table.body = {static_cast<std::uint8_t>(version)};
-      store.put_table(table, kNow);
+      store.put_table(table, kStoreNow);
     }
     EventLog log(store, {});
-    log.add({0, kNow, EventLevel::warn, "x", "a", "", "detail"});
+    log.add({0, kStoreNow, EventLevel::warn, "x", "a", "", "detail"});
   });
   const Restored second = with_store([](Store&) {});
   EXPECT_GT(second.epoch, first.epoch);
-  EXPECT_GE(first.epoch, static_cast<std::uint64_t>(kNow.ns / 1'000'000'000));
+  EXPECT_GE(first.epoch, static_cast<std::uint64_t>(kStoreNow.ns / 1'000'000'000));
   ASSERT_EQ(second.dedup.size(), 1u);
   EXPECT_EQ(second.dedup[0].mark, (EpochMark{0xffff'ffff'ffff'fff0ULL, 10, 2}));
   EXPECT_EQ(second.dedup[0].ahead, std::vector<std::uint64_t>{12});
@@ -116,14 +115,6 @@ TEST_F(StoreTest, MarksNodesTablesAndEventsSurviveAndTheEpochGrows) {
   EXPECT_EQ(second.tables[0].version, (TableVersion{7, 30}));
   ASSERT_EQ(second.events.size(), 1u);
   EXPECT_EQ(second.events[0].name, "x");
-}
-
-TEST_F(StoreTest, TheSameReportIsStoredOnce) {
-  with_store([](Store& store) {
-    store.put_report(report(1));
-    store.put_report(report(1));
-  });
-  EXPECT_EQ(read_reports(options_.path, 0, 100)->size(), 1u);
 }
 
 TEST_F(StoreTest, AFullQueueSaysNoAndCounts) {
@@ -148,31 +139,16 @@ TEST_F(StoreTest, AStoreOfANewerProgramIsNotTouched) {
     ASSERT_EQ(std::system(python.c_str()), 0);
   }
   Restored restored;
-  const auto store = Store::open(options_, kNow, restored);
+  const auto store = Store::open(options_, kStoreNow, restored);
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().code, ErrorCode::corrupt);
-}
-
-TEST(BlobCodec, RefusesWhatItDidNotMake) {
-  BlobPacker packer;
-  const std::vector<std::uint8_t> bytes(1'000, 7);
-  const auto packed = packer.pack(bytes);
-  std::vector<std::uint8_t> damaged(packed.begin(), packed.end());
-  EXPECT_LT(damaged.size(), 200u);
-  EXPECT_TRUE(unpack_blob(damaged, 1'000));
-  EXPECT_FALSE(unpack_blob(damaged, 999));
-  EXPECT_FALSE(unpack_blob({}, 1'000));
-  damaged.resize(damaged.size() / 2);
-  EXPECT_FALSE(unpack_blob(damaged, 1'000));
-  damaged[0] = 9;
-  EXPECT_FALSE(unpack_blob(damaged, 1'000));
 }
 
 TEST_F(StoreTest, EventsArePagedByTheirNumber) {
   with_store([](Store& store) {
     EventLog log(store, {});
     for (int i = 0; i < 10; ++i)
-      log.add({0, kNow, EventLevel::info, "e", "", "", "bad \n octets \x01"});
+      log.add({0, kStoreNow, EventLevel::info, "e", "", "", "bad \n octets \x01"});
     const EventLog::Page page = log.after(3, 4);
     ASSERT_EQ(page.events.size(), 4u);
     EXPECT_EQ(page.events[0].id, 4u);
@@ -181,6 +157,65 @@ TEST_F(StoreTest, EventsArePagedByTheirNumber) {
     EXPECT_EQ(log.after(10, 4).last_id, 10u);
     EXPECT_EQ(log.newest(3).events.front().id, 8u);
   });
+}
+
+TEST_F(StoreTest, ExpiryRunsBesideTheCommitsAndIsCounted) {
+  options_.retention = -std::chrono::hours(24 * 365 * 50);  // what is of 2027 is too old, too
+  StoreFigures figures;
+  with_store([&](Store& store) {
+    for (std::uint64_t i = 1; i <= 10; ++i) store.put_report(report(i));
+    store.stop();
+    figures = store.figures();
+  });
+  EXPECT_EQ(figures.expired, 9u);
+  EXPECT_GT(figures.bytes, 0u);
+}
+
+TEST_F(StoreTest, OverridesAndTheAuditLogSurviveAndTheirNumbersAreNeverUsedAgain) {
+  Override pin;
+  pin.id = 4;
+  pin.kind = HandKind::pin;
+  pin.node = "a";
+  pin.target = "c";
+  pin.via = {"b", "d"};
+  pin.author = "ana@ops";
+  pin.reason = "it's \"dear\"";
+  pin.created = kStoreNow;
+  pin.expires = kStoreNow + std::chrono::hours(1);
+  Override drain = pin;
+  drain.id = 5;
+  drain.kind = HandKind::drain;
+  drain.via.clear();
+  Override region = drain;
+  region.id = 6;
+  region.kind = HandKind::rollback;
+  region.version = {~std::uint64_t{0} >> 1, 17};
+  AuditEntry entry;
+  entry.id = 9;
+  entry.time = kStoreNow;
+  entry.author = "ana@ops";
+  entry.action = "pin";
+  entry.subject = "a to c";
+  entry.outcome = "done";
+  entry.reason = "r";
+  entry.detail = "d";
+  with_store([&](Store& store) {
+    HandChange change;
+    change.put = {pin, drain, region};
+    change.audit = {entry};
+    EXPECT_GT(store.put_hand(change), 0U);
+  });
+  Restored restored = with_store([&](Store& store) {
+    HandChange change;
+    change.ended = {5, 6};
+    (void)store.put_hand(change);
+  });
+  EXPECT_EQ(restored.overrides, (std::vector{pin, drain, region}));
+  EXPECT_EQ(restored.audit, std::vector{entry});
+  EXPECT_EQ(restored.next_override, 7U);
+  restored = with_store([](Store&) {});
+  EXPECT_EQ(restored.overrides, std::vector{pin});
+  EXPECT_EQ(restored.next_override, 7U);
 }
 
 }  // namespace

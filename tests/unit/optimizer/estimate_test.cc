@@ -177,6 +177,50 @@ TEST(FleetEstimates, ALinkThatFlapsIsDampedByItsDeathsAndDecays) {
   EXPECT_FALSE(fleet.belief(link, at(6 + left + 1)).damped);
 }
 
+TEST(FleetEstimates, ALinkThatWasReusedIsSuppressedOnlyByManyDeathsAgain) {
+  FleetEstimates fleet;
+  const LinkId link = make_link(0, 1);
+  const auto die_and_return = [&](double second) {
+    fleet.apply(make_alarm(link, LinkState::dead, true), node_id(1), at(second));
+    fleet.apply(make_alarm(link, LinkState::alive, true), node_id(1), at(second + 1));
+  };
+  for (int flap = 0; flap < 3; ++flap) die_and_return(flap * 2);
+  ASSERT_FALSE(fleet.belief(link, at(200)).damped);
+  die_and_return(200);
+  EXPECT_FALSE(fleet.belief(link, at(201)).damped);
+  die_and_return(202);
+  die_and_return(204);
+  EXPECT_TRUE(fleet.belief(link, at(205)).damped);
+}
+
+TEST(FleetEstimates, TheSameLossProbedFastOrSlowlyGivesTheSameWeight) {
+  // Per loss: the means over 40 links probed 20 times a second and 40 probed once a second.
+  constexpr std::size_t kEach = 40;
+  for (const double loss : {0.0, 0.002, 0.01, 0.05}) {
+    Rng rng(static_cast<std::uint64_t>(loss * 1e4) + 1);
+    FleetEstimates fleet;
+    for (int second = 0; second < 600; ++second) {
+      for (std::size_t i = 0; i < 2 * kEach; ++i) {
+        const std::uint32_t sent = i < kEach ? 20 : 1;
+        std::uint32_t lost = 0;
+        for (std::uint32_t probe = 0; probe < sent; ++probe) lost += rng.uniform() < loss ? 1 : 0;
+        fleet.fold(make_sample(make_link(0, i + 1), 20, sent, lost), at(second));
+      }
+    }
+    double ratio[2] = {0.0, 0.0};
+    double weight[2] = {0.0, 0.0};
+    for (std::size_t i = 0; i < 2 * kEach; ++i) {
+      const LinkBelief belief = fleet.belief(make_link(0, i + 1), at(600));
+      ratio[i / kEach] += belief.loss_ratio() / kEach;
+      weight[i / kEach] += link_cost(belief, {}, {}).total.value / kEach;
+    }
+    // Four deviations of the mean of 40 effective samples of 300.
+    const double noise = 4.0 * std::sqrt(2.0 * loss / (kEach * 300.0));
+    EXPECT_NEAR(ratio[0], ratio[1], noise + 1e-12) << "loss " << loss;
+    EXPECT_NEAR(weight[0], weight[1], 0.02 * weight[0]) << "loss " << loss;
+  }
+}
+
 TEST(FleetEstimates, WhatIsNotHeardOfGoesStale) {
   FleetEstimates fleet;
   for (int s = 0; s < 10; ++s) fleet.fold(make_sample(make_link(0, 1), 50, 20), at(s));

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "tests/unit/optimizer/network_builder.h"
@@ -86,6 +87,41 @@ TEST(Planner, ComesHomeAfterConfirmationAndDwell) {
   EXPECT_LE(home, 27.0);
 }
 
+TEST(Planner, GoesRoundAFlappingLinkAndNamesItUntilItIsTrusted) {
+  NetworkView view = triangle(30);
+  PlannerState state = tick(view, {}, {}, 0).next;
+  ASSERT_EQ(first_path(state, 0, 2).size(), 1U);
+  LinkBelief& link = find_belief(view, make_link(0, 2));
+  link.damped = true;
+  link.damped_left = std::chrono::seconds(90);
+  PlannerResult result = tick(view, {}, std::move(state), 1);
+  ASSERT_EQ(first_path(result.next, 0, 2).size(), 2U) << "it leaves a flapping link at once";
+  result = tick(view, {}, std::move(result.next), 2);
+  const auto named =
+      std::ranges::find(result.suppressed, SuppressionReason::damped_link, &Suppression::reason);
+  ASSERT_NE(named, result.suppressed.end());
+  EXPECT_EQ(named->from, node_id(0));
+  EXPECT_EQ(named->to, node_id(2));
+  EXPECT_TRUE(named->better.empty()) << "the direct way";
+  EXPECT_EQ(named->left, std::chrono::seconds(90));
+  EXPECT_NEAR(named->better_ms, named->in_use_ms, 60.0) << "without the surcharge of damping";
+  const RouteExplanation why =
+      explain_route(view, {}, result.next, node_id(0), node_id(2), at_second(2));
+  ASSERT_TRUE(why.suppressed);
+  EXPECT_EQ(why.suppressed->reason, SuppressionReason::damped_link);
+
+  link.damped = false;
+  double home = 0;
+  for (double second = 3; second < 60 && home == 0; second += 1) {
+    result = tick(view, {}, std::move(result.next), second);
+    for (const Suppression& held : result.suppressed) {
+      EXPECT_NE(held.reason, SuppressionReason::damped_link);
+    }
+    if (first_path(result.next, 0, 2).size() == 1) home = second;
+  }
+  EXPECT_GT(home, 0.0);
+}
+
 TEST(Planner, OneNodeHasAnEmptyTable) {
   NetworkView view;
   view.nodes.push_back(make_node(0));
@@ -133,6 +169,96 @@ TEST(Planner, PublishesNothingWhenNothingChanges) {
       EXPECT_TRUE(result.tables.empty()) << second;
     }
   }
+}
+
+TEST(PlannerHand, ADrainedNodeIsNoRelayAtOnceAndKeepsItsOwnRoutes) {
+  NetworkView view = triangle(100);
+  PlannerState state = tick(view, {}, {}, 0).next;
+  EXPECT_EQ(first_path(state, 0, 2), (std::vector{node_id(1), node_id(2)}));
+  view.nodes[1].drained = true;
+  const PlannerResult drained = tick(view, {}, std::move(state), 1);
+  EXPECT_EQ(first_path(drained.next, 0, 2), std::vector{node_id(2)});
+  EXPECT_EQ(first_path(drained.next, 0, 1), std::vector{node_id(1)}) << "a target it stays";
+  for (const RouteTable& table : drained.next.tables()) {
+    for (const Route& route : table.routes) {
+      for (const CandidatePath& path : route.candidates) {
+        for (std::size_t i = 0; i + 1 < path.hops.size(); ++i) {
+          EXPECT_NE(path.hops[i].node, node_id(1));
+        }
+      }
+    }
+  }
+}
+
+TEST(PlannerHand, APinIsFollowedAgainstTheSearchAndUndoneWhenItEnds) {
+  NetworkView view = triangle(30);
+  PlannerState state = tick(view, {}, {}, 0).next;
+  EXPECT_EQ(first_path(state, 0, 2), std::vector{node_id(2)});
+  view.pins = {{node_id(0), node_id(2), {node_id(1)}}};
+  PlannerResult result = tick(view, {}, std::move(state), 1);
+  EXPECT_EQ(first_path(result.next, 0, 2), (std::vector{node_id(1), node_id(2)}));
+  EXPECT_EQ(first_path(result.next, 2, 0, Direction::pull), (std::vector{node_id(1), node_id(0)}));
+  EXPECT_EQ(first_path(result.next, 2, 0), std::vector{node_id(0)})
+      << "the other way is not pinned";
+  ASSERT_EQ(result.moves.size(), 1U);
+  EXPECT_EQ(result.moves[0].reason, MoveReason::pinned);
+
+  // The margin would keep the pinned path: 40 against 30 and a dwell of 20 s.
+  view.pins.clear();
+  double second = 2;
+  do {
+    result = tick(view, {}, std::move(result.next), second);
+  } while (first_path(result.next, 0, 2).size() == 2 && ++second < 15);
+  EXPECT_EQ(first_path(result.next, 0, 2), std::vector{node_id(2)});
+  EXPECT_LT(second, 15) << "no dwell holds what the operator gave back";
+}
+
+TEST(PlannerHand, APinOverADeadLinkIsNotFollowedUntilTheLinkReturns) {
+  NetworkView view = triangle(30);
+  PlannerState state = tick(view, {}, {}, 0).next;
+  view.pins = {{node_id(0), node_id(2), {node_id(1)}}};
+  find_belief(view, make_link(1, 2)).state = LinkState::dead;
+  state = tick(view, {}, std::move(state), 1).next;
+  EXPECT_EQ(first_path(state, 0, 2), std::vector{node_id(2)});
+  find_belief(view, make_link(1, 2)).state = LinkState::alive;
+  state = tick(view, {}, std::move(state), 2).next;
+  EXPECT_EQ(first_path(state, 0, 2), (std::vector{node_id(1), node_id(2)}));
+  find_belief(view, make_link(1, 2)).state = LinkState::dead;
+  PlanRequest alarm{PlanMode::alarm, {make_link(1, 2)}, false};
+  state = plan_routes(view, {}, std::move(state), alarm, at_second(2.2)).next;
+  EXPECT_EQ(first_path(state, 0, 2), std::vector{node_id(2)});
+}
+
+TEST(PlannerHand, PinsThatCannotBeAreNotFollowed) {
+  NetworkView view = triangle(30);
+  for (const std::vector<NodeId>& relays :
+       {std::vector{NodeId(77)}, std::vector{node_id(0)}, std::vector{node_id(2)},
+        std::vector{node_id(1), node_id(1)}, std::vector{node_id(1), node_id(1), node_id(1)}}) {
+    view.pins = {{node_id(0), node_id(2), relays}};
+    const PlannerResult result = tick(view, {}, {}, 0);
+    EXPECT_TRUE(result.guard.publish);
+    EXPECT_EQ(first_path(result.next, 0, 2), std::vector{node_id(2)});
+  }
+}
+
+TEST(PlannerHand, AHeldNodesRoutesStayUntilTheirPathsDie) {
+  NetworkView view = triangle(100);
+  PlannerState state = tick(view, {}, {}, 0).next;
+  for (NodeView& node : view.nodes) node.held = true;
+  NetworkView cheap = triangle(1);
+  find_belief(view, make_link(0, 2)) = find_belief(cheap, make_link(0, 2));
+  PlannerResult result;
+  result.next = std::move(state);
+  for (int second = 1; second < 60; ++second) {
+    result = tick(view, {}, std::move(result.next), second);
+    ASSERT_EQ(first_path(result.next, 0, 2), (std::vector{node_id(1), node_id(2)})) << second;
+  }
+  ASSERT_FALSE(result.suppressed.empty());
+  EXPECT_EQ(result.suppressed[0].reason, SuppressionReason::held);
+
+  find_belief(view, make_link(0, 1)).state = LinkState::dead;
+  result = tick(view, {}, std::move(result.next), 60);
+  EXPECT_EQ(first_path(result.next, 0, 2), std::vector{node_id(2)}) << "the second it had";
 }
 
 }  // namespace

@@ -5,17 +5,15 @@
 namespace linkpilot::prober {
 namespace {
 
-using Verdict = ReceiveWindow::Verdict;
-
 TEST(ReceiveWindow, TellsNextReorderedDuplicateAndTooOldApart) {
   ReceiveWindow window;
-  EXPECT_EQ(window.add(100), Verdict::first);
-  EXPECT_EQ(window.add(101), Verdict::next);
-  EXPECT_EQ(window.add(104), Verdict::next);
-  EXPECT_EQ(window.add(103), Verdict::reordered);
-  EXPECT_EQ(window.add(103), Verdict::duplicate);
-  EXPECT_EQ(window.add(101), Verdict::duplicate);
-  EXPECT_EQ(window.add(40), Verdict::too_old);
+  EXPECT_EQ(window.add(100), ReceiveWindow::Verdict::first);
+  EXPECT_EQ(window.add(101), ReceiveWindow::Verdict::next);
+  EXPECT_EQ(window.add(104), ReceiveWindow::Verdict::next);
+  EXPECT_EQ(window.add(103), ReceiveWindow::Verdict::reordered);
+  EXPECT_EQ(window.add(103), ReceiveWindow::Verdict::duplicate);
+  EXPECT_EQ(window.add(101), ReceiveWindow::Verdict::duplicate);
+  EXPECT_EQ(window.add(40), ReceiveWindow::Verdict::too_old);
   EXPECT_EQ(window.highest(), 104U);
   EXPECT_EQ(window.bits(), 0b11011U);
 }
@@ -34,16 +32,16 @@ TEST(ReceiveWindow, ForgetsEverythingAfterALongGap) {
   window.add(5);
   window.add(5 + kReceiveWindowSize);
   EXPECT_EQ(window.bits(), 1U);
-  EXPECT_EQ(window.add(5), Verdict::too_old);
-  EXPECT_EQ(window.add(6), Verdict::reordered);
+  EXPECT_EQ(window.add(5), ReceiveWindow::Verdict::too_old);
+  EXPECT_EQ(window.add(6), ReceiveWindow::Verdict::reordered);
 }
 
 TEST(ReceiveWindow, CrossesTheWrapOfTheSequence) {
   ReceiveWindow window;
   window.add(0xfffffffe);
-  EXPECT_EQ(window.add(1), Verdict::next);
-  EXPECT_EQ(window.add(0xffffffff), Verdict::reordered);
-  EXPECT_EQ(window.add(0), Verdict::reordered);
+  EXPECT_EQ(window.add(1), ReceiveWindow::Verdict::next);
+  EXPECT_EQ(window.add(0xffffffff), ReceiveWindow::Verdict::reordered);
+  EXPECT_EQ(window.add(0), ReceiveWindow::Verdict::reordered);
   EXPECT_EQ(window.bits(), 0b1111U);
 }
 

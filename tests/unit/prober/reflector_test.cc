@@ -10,7 +10,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
-using Verdict = Reflector::Verdict;
 
 constexpr std::uint16_t kPeerNode = 9;
 const IpAddress kPeerAddress = IpAddress::v4(192, 0, 2, 9);
@@ -81,7 +80,7 @@ class ReflectorTest : public testing::Test {
 TEST_F(ReflectorTest, AnswersAKnownPeerWithItsOwnSequenceAndTheProbeCopied) {
   give({.sequence = 5});
   const Reflector::Outcome outcome = give({.sequence = 7});
-  ASSERT_EQ(outcome.verdict, Verdict::answered);
+  ASSERT_EQ(outcome.verdict, Reflector::Verdict::answered);
   EXPECT_EQ(outcome.link.from, (PortId{NodeId(kPeerNode), PortIndex(2)}));
   Reflector::finish(outcome, UnixNanos{1'790'000'000'000'001'000}, last);
   EXPECT_EQ(answer().sequence, 1U);
@@ -104,7 +103,8 @@ TEST_F(ReflectorTest, NeverAnswersLongerOrShorterThanItWasAsked) {
     std::vector<std::uint8_t> bytes = probe_bytes({});
     bytes.resize(size, 0x41);
     const Reflector::Outcome outcome = give(bytes);
-    EXPECT_EQ(outcome.verdict == Verdict::answered, size >= kUnauthenticatedSize) << size;
+    EXPECT_EQ(outcome.verdict == Reflector::Verdict::answered, size >= kUnauthenticatedSize)
+        << size;
     EXPECT_EQ(bytes.size(), size);
   }
 }
@@ -115,25 +115,26 @@ TEST_F(ReflectorTest, AnswersShortTwampLightProbesWithAsManyOctets) {
     std::vector<std::uint8_t> bytes = probe_bytes({.ssid = 0, .with_tlvs = false});
     bytes.resize(size, 0);
     const Reflector::Outcome outcome = give(bytes);
-    ASSERT_EQ(outcome.verdict, Verdict::answered) << size;
+    ASSERT_EQ(outcome.verdict, Reflector::Verdict::answered) << size;
     Reflector::finish(outcome, UnixNanos{1}, bytes);
     EXPECT_EQ(bytes.size(), size);
   }
   std::vector<std::uint8_t> bytes(13, 0);
-  EXPECT_EQ(give(bytes).verdict, Verdict::malformed);
+  EXPECT_EQ(give(bytes).verdict, Reflector::Verdict::malformed);
 }
 
 TEST_F(ReflectorTest, RefusesStrangers) {
-  EXPECT_EQ(give({.source = IpAddress::v4(198, 51, 100, 1)}).verdict, Verdict::unknown_session);
-  EXPECT_EQ(give({.ssid = 10}).verdict, Verdict::unknown_session);
-  EXPECT_EQ(give({.ssid = 0}).verdict, Verdict::unknown_session);
+  EXPECT_EQ(give({.source = IpAddress::v4(198, 51, 100, 1)}).verdict,
+            Reflector::Verdict::unknown_session);
+  EXPECT_EQ(give({.ssid = 10}).verdict, Reflector::Verdict::unknown_session);
+  EXPECT_EQ(give({.ssid = 0}).verdict, Reflector::Verdict::unknown_session);
   EXPECT_EQ(reflector.session_count(), 0U);
 }
 
 TEST_F(ReflectorTest, RefusesItsOwnAnswersSentBack) {
-  ASSERT_EQ(give({}).verdict, Verdict::answered);
+  ASSERT_EQ(give({}).verdict, Reflector::Verdict::answered);
   std::vector<std::uint8_t> reflected = last;
-  EXPECT_EQ(give(reflected).verdict, Verdict::malformed);
+  EXPECT_EQ(give(reflected).verdict, Reflector::Verdict::malformed);
 }
 
 TEST_F(ReflectorTest, AnswersADuplicateInTheWindowAndRefusesAReplayBehindIt) {
@@ -141,8 +142,8 @@ TEST_F(ReflectorTest, AnswersADuplicateInTheWindowAndRefusesAReplayBehindIt) {
   EXPECT_TRUE(give({.sequence = 98}).duplicate);
   const KnownTlvs tlvs = read_tlvs(std::span(last).subspan(kUnauthenticatedSize));
   EXPECT_EQ(tlvs.link->received, 100U);
-  EXPECT_EQ(give({.sequence = 35}).verdict, Verdict::replayed);
-  EXPECT_EQ(give({.sequence = 36}).verdict, Verdict::answered);
+  EXPECT_EQ(give({.sequence = 35}).verdict, Reflector::Verdict::replayed);
+  EXPECT_EQ(give({.sequence = 36}).verdict, Reflector::Verdict::answered);
 }
 
 TEST_F(ReflectorTest, KeepsFlowsApart) {
@@ -159,19 +160,20 @@ TEST_F(ReflectorTest, LimitsOnePeersRateWithoutHurtingAnother) {
   int answered = 0;
   int refused = 0;
   for (std::uint32_t sequence = 0; sequence < 5000; ++sequence) {
-    const Verdict verdict = give({.sequence = sequence}).verdict;
-    answered += verdict == Verdict::answered ? 1 : 0;
-    refused += verdict == Verdict::rate ? 1 : 0;
+    const Reflector::Verdict verdict = give({.sequence = sequence}).verdict;
+    answered += verdict == Reflector::Verdict::answered ? 1 : 0;
+    refused += verdict == Reflector::Verdict::rate ? 1 : 0;
   }
   EXPECT_EQ(answered, 200);  // a tenth of a second of 2000/s
   EXPECT_EQ(refused, 4800);
-  EXPECT_EQ(give({.ssid = 11, .source = IpAddress::v4(192, 0, 2, 11)}).verdict, Verdict::answered);
+  EXPECT_EQ(give({.ssid = 11, .source = IpAddress::v4(192, 0, 2, 11)}).verdict,
+            Reflector::Verdict::answered);
 }
 
 TEST_F(ReflectorTest, BoundsTheSessionsOfOnePeerByClosingTheLongestIdle) {
   for (std::uint16_t port = 1; port <= 100; ++port) {
     now += milliseconds(10);
-    EXPECT_EQ(give({.source_port = port}).verdict, Verdict::answered);
+    EXPECT_EQ(give({.source_port = port}).verdict, Reflector::Verdict::answered);
   }
   EXPECT_EQ(reflector.session_count(), kSessionsPerPeerMax);
 }
@@ -179,13 +181,13 @@ TEST_F(ReflectorTest, BoundsTheSessionsOfOnePeerByClosingTheLongestIdle) {
 TEST_F(ReflectorTest, RefusesBeyondItsTableAndCountsAgainAfterExpiry) {
   reflector = Reflector({.sessions_max = 2});
   plan({planned()});
-  EXPECT_EQ(give({.source_port = 1}).verdict, Verdict::answered);
-  EXPECT_EQ(give({.source_port = 2}).verdict, Verdict::answered);
-  EXPECT_EQ(give({.source_port = 3}).verdict, Verdict::table_full);
+  EXPECT_EQ(give({.source_port = 1}).verdict, Reflector::Verdict::answered);
+  EXPECT_EQ(give({.source_port = 2}).verdict, Reflector::Verdict::answered);
+  EXPECT_EQ(give({.source_port = 3}).verdict, Reflector::Verdict::table_full);
   now += minutes(6);
   reflector.expire(now);
   EXPECT_EQ(reflector.session_count(), 0U);
-  EXPECT_EQ(give({.source_port = 3}).verdict, Verdict::answered);
+  EXPECT_EQ(give({.source_port = 3}).verdict, Reflector::Verdict::answered);
 }
 
 TEST_F(ReflectorTest, ForgetsPeersThatLeaveThePlanAndKeepsThoseThatStay) {
@@ -195,7 +197,7 @@ TEST_F(ReflectorTest, ForgetsPeersThatLeaveThePlanAndKeepsThoseThatStay) {
   EXPECT_EQ(answer().sequence, 1U);
   plan({});
   EXPECT_EQ(reflector.session_count(), 0U);
-  EXPECT_EQ(give({.sequence = 3}).verdict, Verdict::unknown_session);
+  EXPECT_EQ(give({.sequence = 3}).verdict, Reflector::Verdict::unknown_session);
 }
 
 TEST_F(ReflectorTest, SaysWhatItHears) {
@@ -219,8 +221,8 @@ TEST_F(ReflectorTest, BringsTheKernelStampOfTheAnswerBefore) {
 
 TEST_F(ReflectorTest, NumbersAcrossTheWrapOfTheSendersSequence) {
   give({.sequence = 0xfffffffe});
-  EXPECT_EQ(give({.sequence = 1}).verdict, Verdict::answered);
-  EXPECT_EQ(give({.sequence = 0xffffffff}).verdict, Verdict::answered);
+  EXPECT_EQ(give({.sequence = 1}).verdict, Reflector::Verdict::answered);
+  EXPECT_EQ(give({.sequence = 0xffffffff}).verdict, Reflector::Verdict::answered);
   const KnownTlvs tlvs = read_tlvs(std::span(last).subspan(kUnauthenticatedSize));
   EXPECT_EQ(tlvs.link->highest, 1U);
   EXPECT_EQ(tlvs.link->window, 0b1101U);
@@ -254,23 +256,23 @@ class AuthenticatedReflectorTest : public ReflectorTest {
 TEST_F(AuthenticatedReflectorTest, AnswersWithAValidSeal) {
   std::vector<std::uint8_t> bytes = sealed(0, 100);
   const Reflector::Outcome outcome = give(bytes);
-  ASSERT_EQ(outcome.verdict, Verdict::answered);
+  ASSERT_EQ(outcome.verdict, Reflector::Verdict::answered);
   Reflector::finish(outcome, UnixNanos{5}, bytes);
   EXPECT_EQ(check_seal(key(3), bytes), SealState::good);
 }
 
 TEST_F(AuthenticatedReflectorTest, RefusesAnotherKeyAndAnOpenProbe) {
   std::vector<std::uint8_t> forged = sealed(0, 100, 4);
-  EXPECT_EQ(give(forged).verdict, Verdict::bad_authentication);
+  EXPECT_EQ(give(forged).verdict, Reflector::Verdict::bad_authentication);
   std::vector<std::uint8_t> open = probe_bytes({});
-  EXPECT_NE(give(open).verdict, Verdict::answered);
+  EXPECT_NE(give(open).verdict, Reflector::Verdict::answered);
 }
 
 TEST_F(AuthenticatedReflectorTest, EchoesTlvsOfABrokenHmacTlvWithTheIFlag) {
   std::vector<std::uint8_t> bytes = sealed(0, 100);
   bytes.back() ^= 1;
   const Reflector::Outcome outcome = give(bytes);
-  ASSERT_EQ(outcome.verdict, Verdict::answered);
+  ASSERT_EQ(outcome.verdict, Reflector::Verdict::answered);
   EXPECT_FALSE(outcome.word.has_value());
   TlvWalker walker(std::span<const std::uint8_t>(bytes).subspan(kAuthenticatedSize));
   while (const auto tlv = walker.next()) EXPECT_NE(tlv->flags & kTlvIntegrity, 0);
@@ -279,10 +281,10 @@ TEST_F(AuthenticatedReflectorTest, EchoesTlvsOfABrokenHmacTlvWithTheIFlag) {
 TEST_F(AuthenticatedReflectorTest, RefusesARecordingOfAnEarlierStart) {
   std::vector<std::uint8_t> recorded = sealed(0, 100);
   std::vector<std::uint8_t> first = recorded;
-  ASSERT_EQ(give(first).verdict, Verdict::answered);
+  ASSERT_EQ(give(first).verdict, Reflector::Verdict::answered);
   std::vector<std::uint8_t> restarted = sealed(0, 200);
-  ASSERT_EQ(give(restarted).verdict, Verdict::answered);
-  EXPECT_EQ(give(recorded).verdict, Verdict::replayed);
+  ASSERT_EQ(give(restarted).verdict, Reflector::Verdict::answered);
+  EXPECT_EQ(give(recorded).verdict, Reflector::Verdict::replayed);
 }
 
 }  // namespace

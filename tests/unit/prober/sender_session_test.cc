@@ -10,7 +10,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-Now at(Duration mono) { return {.mono = MonoTime{mono.count()}, .wall = UnixNanos{mono.count()}}; }
+Now time_at(Duration mono) {
+  return {.mono = MonoTime{mono.count()}, .wall = UnixNanos{mono.count()}};
+}
 
 SenderOptions some_options(Duration interval, std::uint8_t flows = 1) {
   return {.link = {{NodeId(7), PortIndex(0)}, {NodeId(9), PortIndex(1)}},
@@ -20,7 +22,7 @@ SenderOptions some_options(Duration interval, std::uint8_t flows = 1) {
 
 std::vector<SenderSession::Due> all_due(SenderSession& session, Duration now) {
   std::vector<SenderSession::Due> due;
-  while (const auto next = session.take_due(at(now))) due.push_back(*next);
+  while (const auto next = session.take_due(time_at(now))) due.push_back(*next);
   return due;
 }
 
@@ -57,7 +59,7 @@ TEST(SenderSession, CountsWhatItCouldNotSendInTimeAsMissedNotAsLost) {
   EXPECT_EQ(session.next_due(), MonoTime{} + milliseconds(1050));
 
   std::uint32_t missed = 0;
-  while (const auto sample = session.take_sample(at(seconds(30)).mono)) {
+  while (const auto sample = session.take_sample(time_at(seconds(30)).mono)) {
     missed += sample->missed_by_us;
   }
   EXPECT_EQ(missed, 19U);
@@ -99,7 +101,7 @@ TEST(SenderSession, CountsALocalSendErrorApartFromLoss) {
   SenderSession session(some_options(milliseconds(500)), MonoTime{});
   session.on_send_error(all_due(session, milliseconds(0)).at(0));
   all_due(session, milliseconds(500));
-  const auto sample = session.take_sample(at(seconds(10)).mono);
+  const auto sample = session.take_sample(time_at(seconds(10)).mono);
   ASSERT_TRUE(sample.has_value());
   EXPECT_EQ(sample->local_send_error, 1U);
   EXPECT_EQ(sample->sent, 1U);
@@ -109,8 +111,8 @@ TEST(SenderSession, CountsALocalSendErrorApartFromLoss) {
 TEST(SenderSession, HoldsASampleWithOpenProbesUntilTheDrain) {
   SenderSession session(some_options(milliseconds(500)), MonoTime{});
   all_due(session, milliseconds(0));
-  EXPECT_FALSE(session.take_sample(at(milliseconds(3999)).mono).has_value());
-  EXPECT_TRUE(session.take_sample(at(milliseconds(4000)).mono).has_value());
+  EXPECT_FALSE(session.take_sample(time_at(milliseconds(3999)).mono).has_value());
+  EXPECT_TRUE(session.take_sample(time_at(milliseconds(4000)).mono).has_value());
   EXPECT_FALSE(session.has_open_intervals());
 }
 

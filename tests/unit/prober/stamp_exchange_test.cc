@@ -2,7 +2,7 @@
 // must be what happened, exactly and per direction.
 #include <gtest/gtest.h>
 
-#include "tests/unit/prober/stamp_sim.h"
+#include "tests/support/stamp_sim.h"
 
 namespace linkpilot::prober {
 namespace {
@@ -59,8 +59,8 @@ void expect_counts_equal(const Truth& got, const Truth& want) {
 // A clean second at the end lets the reflector say what it still has to say.
 void run_impaired_then_clean(StampSim& sim, int impaired_seconds) {
   sim.run_until(at_seconds(impaired_seconds));
-  sim.forward = {};
-  sim.backward = {};
+  sim.forward() = {};
+  sim.backward() = {};
   sim.run_until(at_seconds(impaired_seconds + 1));
   sim.sender.stop();
   sim.run_until(at_seconds(impaired_seconds + 6));
@@ -68,8 +68,8 @@ void run_impaired_then_clean(StampSim& sim, int impaired_seconds) {
 
 TEST(StampExchange, MeasuresTheExactRttOfEveryProbeWithKernelStamps) {
   StampSim sim(some_options(), 1);
-  sim.forward.jitter = milliseconds(3);
-  sim.backward.jitter = milliseconds(5);
+  sim.forward().jitter = milliseconds(3);
+  sim.backward().jitter = milliseconds(5);
   sim.run_until(at_seconds(10));
   sim.sender.stop();
   sim.run_until(at_seconds(15));
@@ -88,16 +88,16 @@ class ImpairedExchange : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(ImpairedExchange, ReportsLossDuplicatesAndOrderExactlyPerDirection) {
   StampSim sim(some_options(), GetParam());
-  sim.forward = {.loss = 0.08,
-                 .duplicate = 0.05,
-                 .late_copy = 0.04,
-                 .base = milliseconds(20),
-                 .jitter = milliseconds(25)};
-  sim.backward = {.loss = 0.12,
-                  .duplicate = 0.03,
-                  .late_copy = 0.06,
-                  .base = milliseconds(35),
-                  .jitter = milliseconds(15)};
+  sim.forward() = {.loss = 0.08,
+                   .duplicate = 0.05,
+                   .late_copy = 0.04,
+                   .base = milliseconds(20),
+                   .jitter = milliseconds(25)};
+  sim.backward() = {.loss = 0.12,
+                    .duplicate = 0.03,
+                    .late_copy = 0.06,
+                    .base = milliseconds(35),
+                    .jitter = milliseconds(15)};
   run_impaired_then_clean(sim, 30);
 
   const Truth got = total_of(sim.samples);
@@ -120,7 +120,7 @@ TEST(StampExchange, TellsLateAnswersFromLostOnes) {
   SenderOptions options = some_options(1);
   options.answer_timeout = milliseconds(60);
   StampSim sim(options, 3);
-  sim.backward = {.loss = 0.1, .late_copy = 0.2, .base = milliseconds(10)};
+  sim.backward() = {.loss = 0.1, .late_copy = 0.2, .base = milliseconds(10)};
   run_impaired_then_clean(sim, 10);
   expect_counts_equal(total_of(sim.samples), sim.truth());
   EXPECT_GT(sim.truth().late, 50U);
@@ -132,7 +132,7 @@ TEST(StampExchange, PlacesALongOneWayOutageInItsDirection) {
     SCOPED_TRACE(forward ? "forward" : "backward");
     StampSim sim(some_options(), 4);
     sim.run_until(at_seconds(2));
-    (forward ? sim.forward : sim.backward).loss = 1;
+    (forward ? sim.forward() : sim.backward()).loss = 1;
     sim.run_until(MonoTime{2'400'000'000});  // 40 probes, inside the window of each flow
     run_impaired_then_clean(sim, 3);
     const Truth got = total_of(sim.samples);
@@ -145,9 +145,9 @@ TEST(StampExchange, PlacesALongOneWayOutageInItsDirection) {
 TEST(StampExchange, LeavesUnplacedWhatNoWindowCovered) {
   StampSim sim(some_options(1), 5);
   sim.run_until(at_seconds(2));
-  sim.backward.loss = 1;
+  sim.backward().loss = 1;
   sim.run_until(at_seconds(5));  // 300 probes of one flow; the window holds 64
-  sim.backward.loss = 0;
+  sim.backward().loss = 0;
   sim.run_until(at_seconds(6));
   sim.sender.stop();
   sim.run_until(at_seconds(10));
@@ -160,7 +160,8 @@ TEST(StampExchange, LeavesUnplacedWhatNoWindowCovered) {
 
 TEST(StampExchange, TakesARestartedReflectorAsANewEpochNotAsLoss) {
   StampSim sim(some_options(), 6);
-  sim.forward.base = sim.backward.base = milliseconds(2);  // nothing under way between two probes
+  sim.forward().base = sim.backward().base =
+      milliseconds(2);  // nothing under way between two probes
   sim.run_until(at_seconds(3));
   sim.restart_reflector();
   sim.run_until(at_seconds(6));
@@ -173,11 +174,11 @@ TEST(StampExchange, TakesARestartedReflectorAsANewEpochNotAsLoss) {
 
 TEST(StampExchange, CountsAReflectorsDownTimeAsUnplacedLoss) {
   StampSim sim(some_options(1), 7);
-  sim.forward.base = sim.backward.base = milliseconds(2);
+  sim.forward().base = sim.backward().base = milliseconds(2);
   sim.run_until(at_seconds(3));
-  sim.forward.loss = 1;  // what reaches a dead process reaches nobody
+  sim.forward().loss = 1;  // what reaches a dead process reaches nobody
   sim.run_until(MonoTime{3'200'000'000});
-  sim.forward.loss = 0;
+  sim.forward().loss = 0;
   sim.restart_reflector();
   sim.run_until(at_seconds(6));
   sim.sender.stop();
@@ -219,8 +220,8 @@ TEST(StampExchange, GivesOneWayDelaysOnlyWhenBothClocksAreSynchronised) {
                         Case{"there", false, true}, Case{"both", true, true}}) {
     SCOPED_TRACE(c.name);
     StampSim sim(some_options(1), 9);
-    sim.forward.base = milliseconds(30);
-    sim.backward.base = milliseconds(12);
+    sim.forward().base = milliseconds(30);
+    sim.backward().base = milliseconds(12);
     sim.remote_wall_offset = microseconds(250);
     if (c.here) sim.own_clock_error = microseconds(300);
     sim.remote_error = ErrorEstimate::of(microseconds(400), c.there);
@@ -297,7 +298,7 @@ TEST(StampExchange, MeasuresATwampLightPeerRoundTripOnly) {
   SenderOptions options = some_options(1);
   options.mode = ProbeMode::twamp_light;
   StampSim sim(options, 12);
-  sim.forward.loss = 0.1;
+  sim.forward().loss = 0.1;
   sim.tap_answer = [](std::vector<std::uint8_t>& bytes) {
     bytes.resize(38);  // as twampy answers
     return true;

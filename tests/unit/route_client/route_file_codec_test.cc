@@ -83,10 +83,10 @@ TEST(RouteFileCodec, EncodesTheSameBytesWhateverTheOrder) {
   EXPECT_EQ(body, again);
 }
 
-// The bytes of format 1, for ever. Made with this codec's first version from
+// The bytes of format 2, for ever. Made with this codec's first version from
 // samples::small_table().
-TEST(RouteFileCodec, ReadsAndWritesTheGoldenBytesOfFormatOne) {
-  const Octets golden = samples::get_file("tests/golden/route_table_v1.bin");
+TEST(RouteFileCodec, ReadsAndWritesTheGoldenBytes) {
+  const Octets golden = samples::get_file("tests/golden/route_table_v2.bin");
   ASSERT_FALSE(golden.empty());
   EXPECT_EQ(decode_route_file(golden).value(), samples::small_table());
   EXPECT_EQ(encode_route_file(samples::small_table()).value(), golden);
@@ -94,8 +94,8 @@ TEST(RouteFileCodec, ReadsAndWritesTheGoldenBytesOfFormatOne) {
 
 TEST(RouteFileCodec, KeepsTheDocumentedOffsetsOfTheHeader) {
   const Octets body = encode_route_file(samples::small_table()).value();
-  EXPECT_EQ(std::string(body.begin(), body.begin() + 8), "LPROUTE1");
-  EXPECT_EQ(record_at<std::uint16_t>(body, 8), 1);             // format
+  EXPECT_EQ(std::string(body.begin(), body.begin() + 8), "LPROUTE2");
+  EXPECT_EQ(record_at<std::uint16_t>(body, 8), 2);             // format
   EXPECT_EQ(record_at<std::uint16_t>(body, 10), 1);            // node
   EXPECT_EQ(record_at<std::uint64_t>(body, 16), body.size());  // total_octets
   EXPECT_EQ(record_at<std::uint64_t>(body, 32), 3U);           // epoch
@@ -103,12 +103,40 @@ TEST(RouteFileCodec, KeepsTheDocumentedOffsetsOfTheHeader) {
   EXPECT_EQ(record_at<std::int64_t>(body, 80), samples::kHard.ns);
 }
 
+std::uint64_t hash_of(std::string_view name, std::uint64_t seed) {
+  std::uint64_t words[LP_ROUTE_NAME_WORDS];
+  lp_route_name_words(name.data(), name.size(), words);
+  return lp_route_hash(name.data(), name.size(), words, seed);
+}
+
 TEST(RouteFileCodec, HashesNamesAsDocumented) {
   // Worked out by hand from the text of route_file.h, in Python.
-  EXPECT_EQ(lp_route_hash("", 0), 0x0000000000000000U);
-  EXPECT_EQ(lp_route_hash("x", 1), 0x55dcec74fc72ee10U);
-  EXPECT_EQ(lp_route_hash("fra-1", 5), 0x6af5175d6a0d368dU);
-  EXPECT_EQ(lp_route_hash("singapore-ingest-4", 18), 0x9a193a7524691da5U);
+  EXPECT_EQ(hash_of("", 0), 0x0000000000000000U);
+  EXPECT_EQ(hash_of("x", 0), 0x0bde334d47560f04U);
+  EXPECT_EQ(hash_of("fra-1", 0), 0xaf8ff5ebad532efaU);
+  EXPECT_EQ(hash_of("fra-1", 3), 0x7c175e55a7fd5844U);
+  EXPECT_EQ(hash_of("singapore-ingest-4", 0), 0xf76b6985dfd012eaU);
+  EXPECT_EQ(hash_of("a-name-that-is-longer-than-four-words", 0), 0x51f1d132e420ec45U);
+}
+
+TEST(RouteFileCodec, ANamesWordsAndHashDependOnEveryOctet) {
+  std::string name = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789-";
+  for (std::size_t length = 1; length <= LP_ROUTE_NAME_LENGTH_MAX; ++length) {
+    const std::uint64_t whole = hash_of(std::string_view(name).substr(0, length), 0);
+    for (std::size_t at = 0; at < length; ++at) {
+      std::string other = name.substr(0, length);
+      other[at] = '#';
+      EXPECT_NE(hash_of(other, 0), whole) << length << ", octet " << at;
+    }
+  }
+}
+
+TEST(RouteFileCodec, GivesEveryNameASlotOfItsOwnWhateverTheNumberOfNodes) {
+  for (const std::size_t nodes : {0U, 1U, 2U, 3U, 7U, 64U, 65U, 1000U, 2049U, 4095U}) {
+    const auto body = encode_route_file(samples::random_table(nodes, nodes));
+    ASSERT_TRUE(body) << nodes << ": " << body.error().message;
+    EXPECT_EQ(decode_route_file(*body).value().nodes.size(), nodes + 1);
+  }
 }
 
 TEST(RouteFileCodec, IgnoresTheTrailerButNothingElseBehindTheBody) {
@@ -218,7 +246,7 @@ lp_route_fault fault_after_header(Change change) {
 
 TEST(RouteFileCheck, NamesWhatIsWrongWithAHeader) {
   EXPECT_EQ(fault_after_header([](auto& h) { h.magic[0] = 'X'; }), LP_ROUTE_FAULT_MAGIC);
-  EXPECT_EQ(fault_after_header([](auto& h) { h.format = 2; }), LP_ROUTE_FAULT_FORMAT);
+  EXPECT_EQ(fault_after_header([](auto& h) { h.format = 1; }), LP_ROUTE_FAULT_FORMAT);
   EXPECT_EQ(fault_after_header([](auto& h) { h.node = 0; }), LP_ROUTE_FAULT_NODE);
   EXPECT_EQ(fault_after_header([](auto& h) { h.node = 6; }), LP_ROUTE_FAULT_NODE);
   EXPECT_EQ(fault_after_header([](auto& h) { h.section_count = 0; }), LP_ROUTE_FAULT_SECTION);
@@ -283,7 +311,7 @@ TEST(RouteFileCheck, NamesWhatIsWrongWithTheIndex) {
   const auto after = [](auto change) {
     return fault_after<lp_route_target>(LP_ROUTE_TARGETS, slot_of(2), change);
   };
-  EXPECT_EQ(after([](auto& t) { t.hash += 1; }), LP_ROUTE_FAULT_TARGET);
+  EXPECT_EQ(after([](auto& t) { t.words[3] += 1; }), LP_ROUTE_FAULT_TARGET);
   EXPECT_EQ(after([](auto& t) { t.node = 3; }), LP_ROUTE_FAULT_TARGET);
   EXPECT_EQ(after([](auto& t) { t.node = 0; }), LP_ROUTE_FAULT_TARGET);
   EXPECT_EQ(after([](auto& t) { t.node_index = 5; }), LP_ROUTE_FAULT_TARGET);

@@ -77,6 +77,23 @@ TEST_F(TableChecks, RefuseAnUnknownSigner) {
   EXPECT_EQ(check(short_key).refusal, Refusal::unknown_signer);
 }
 
+// The change-over of signers: old alone, both, new alone.
+TEST_F(TableChecks, TakeOldAndNewSignerDuringAChangeOverAndRefuseTheRetiredOne) {
+  const SigningKey old_key = make_signing_key();
+  const SigningKey new_key = make_signing_key();
+  const auto by_old = samples::sign_table(old_key, samples::small_table(13));
+  const auto by_new = samples::sign_table(new_key, samples::small_table(13));
+  signers_ = {old_key.public_key};
+  EXPECT_FALSE(check(by_old).refusal);
+  EXPECT_EQ(check(by_new).refusal, Refusal::unknown_signer);
+  signers_ = {old_key.public_key, new_key.public_key};
+  EXPECT_FALSE(check(by_old).refusal);
+  EXPECT_FALSE(check(by_new).refusal);
+  signers_ = {new_key.public_key};
+  EXPECT_EQ(check(by_old).refusal, Refusal::unknown_signer);
+  EXPECT_FALSE(check(by_new).refusal);
+}
+
 TEST_F(TableChecks, RefuseABadSignature) {
   SignedTable table = samples::sign_table(key_, samples::small_table(13));
   table.signature[5] ^= 1;

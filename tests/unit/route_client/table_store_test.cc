@@ -7,7 +7,7 @@
 namespace linkpilot::route_client {
 namespace {
 
-constexpr UnixNanos kNow = samples::kCreated + std::chrono::seconds(1);
+constexpr UnixNanos kStoreNow = samples::kCreated + std::chrono::seconds(1);
 
 class TableStores : public testing::Test {
  protected:
@@ -25,14 +25,14 @@ class TableStores : public testing::Test {
 
 TEST_F(TableStores, WriteWhatTheyAcceptAsBodyAndTrailer) {
   TableStore store = make();
-  ASSERT_TRUE(store.load(kNow)) << "no file is no mistake";
+  ASSERT_TRUE(store.load(kStoreNow)) << "no file is no mistake";
   EXPECT_EQ(store.in_use(), nullptr);
   const SignedTable table = signed_table(12);
-  const TableAck ack = store.accept(table, kNow);
+  const TableAck ack = store.accept(table, kStoreNow);
   EXPECT_TRUE(ack.accepted) << ack.reason;
   EXPECT_EQ(ack.version, table.version);
   EXPECT_EQ(ack.in_use, table.version);
-  EXPECT_EQ(ack.loaded, kNow);
+  EXPECT_EQ(ack.loaded, kStoreNow);
   ASSERT_NE(store.in_use(), nullptr);
   EXPECT_EQ(*store.in_use(), samples::small_table(12));
   const samples::Octets file = samples::get_file(path_);
@@ -43,11 +43,11 @@ TEST_F(TableStores, WriteWhatTheyAcceptAsBodyAndTrailer) {
 
 TEST_F(TableStores, KeepTheOldTableWhenTheyRefuse) {
   TableStore store = make();
-  ASSERT_TRUE(store.accept(signed_table(12), kNow).accepted);
+  ASSERT_TRUE(store.accept(signed_table(12), kStoreNow).accepted);
   const samples::Octets before = samples::get_file(path_);
   SignedTable bad = signed_table(13);
   bad.signature[0] ^= 1;
-  const TableAck ack = store.accept(bad, kNow);
+  const TableAck ack = store.accept(bad, kStoreNow);
   EXPECT_FALSE(ack.accepted);
   EXPECT_EQ(ack.version, (TableVersion{3, 13}));
   EXPECT_EQ(ack.in_use, (TableVersion{3, 12}));
@@ -58,17 +58,17 @@ TEST_F(TableStores, KeepTheOldTableWhenTheyRefuse) {
 
 TEST_F(TableStores, AcceptTheTableInUseAgainButNoOtherOfItsVersion) {
   TableStore store = make();
-  ASSERT_TRUE(store.accept(signed_table(12), kNow).accepted);
-  const TableAck again = store.accept(signed_table(12), kNow + std::chrono::seconds(1));
+  ASSERT_TRUE(store.accept(signed_table(12), kStoreNow).accepted);
+  const TableAck again = store.accept(signed_table(12), kStoreNow + std::chrono::seconds(1));
   EXPECT_TRUE(again.accepted);
-  EXPECT_EQ(again.loaded, kNow);
+  EXPECT_EQ(again.loaded, kStoreNow);
   RouteTable other = samples::small_table(12);
   other.routes[0].candidates[0].cost_us += 1;
-  EXPECT_FALSE(store.accept(samples::sign_table(key_, other), kNow).accepted);
+  EXPECT_FALSE(store.accept(samples::sign_table(key_, other), kStoreNow).accepted);
 }
 
 TEST_F(TableStores, LoadTheLastGoodTableAfterARestartEvenIfItHasExpired) {
-  ASSERT_TRUE(make().accept(signed_table(12), kNow).accepted);
+  ASSERT_TRUE(make().accept(signed_table(12), kStoreNow).accepted);
   TableStore store = make(NodeId());
   ASSERT_TRUE(store.load(samples::kHard + std::chrono::hours(1)));
   ASSERT_NE(store.in_use(), nullptr);
@@ -80,7 +80,7 @@ TEST_F(TableStores, LoadTheLastGoodTableAfterARestartEvenIfItHasExpired) {
 }
 
 TEST_F(TableStores, DoNotLoadAFileThatDoesNotPass) {
-  ASSERT_TRUE(make().accept(signed_table(12), kNow).accepted);
+  ASSERT_TRUE(make().accept(signed_table(12), kStoreNow).accepted);
   const samples::Octets good = samples::get_file(path_);
   samples::Octets changed = good;
   changed[200] ^= 1;
@@ -90,19 +90,19 @@ TEST_F(TableStores, DoNotLoadAFileThatDoesNotPass) {
   for (const samples::Octets& file : cases) {
     samples::put_file(path_, file);
     TableStore store = make();
-    EXPECT_FALSE(store.load(kNow)) << file.size();
+    EXPECT_FALSE(store.load(kStoreNow)) << file.size();
     EXPECT_EQ(store.in_use(), nullptr);
-    EXPECT_TRUE(store.accept(signed_table(13), kNow).accepted) << "and a good one replaces it";
+    EXPECT_TRUE(store.accept(signed_table(13), kStoreNow).accepted) << "and a good one replaces it";
   }
   samples::put_file(path_, good);
-  EXPECT_FALSE(make(NodeId(2)).load(kNow)) << "another node's";
+  EXPECT_FALSE(make(NodeId(2)).load(kStoreNow)) << "another node's";
 }
 
 TEST_F(TableStores, RefuseWhenTheDiskDoes) {
   TableStore store({.path = directory_.file("missing") + "/routes.bin",
                     .signers = {key_.public_key},
                     .self = NodeId(1)});
-  const TableAck ack = store.accept(signed_table(12), kNow);
+  const TableAck ack = store.accept(signed_table(12), kStoreNow);
   EXPECT_FALSE(ack.accepted);
   EXPECT_NE(ack.reason.find("store the table"), std::string::npos) << ack.reason;
   EXPECT_EQ(store.in_use(), nullptr);

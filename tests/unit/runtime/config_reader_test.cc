@@ -159,6 +159,41 @@ TEST(ConfigReader, RefusesATableHeaderWithoutAName) {
   }
 }
 
+std::string utf8(char32_t point) {
+  const auto octet = [](char32_t value) { return static_cast<char>(value); };
+  if (point < 0x800) return {octet(0xC0 | point >> 6), octet(0x80 | (point & 0x3F))};
+  if (point < 0x10000) {
+    return {octet(0xE0 | point >> 12), octet(0x80 | (point >> 6 & 0x3F)),
+            octet(0x80 | (point & 0x3F))};
+  }
+  return {octet(0xF0 | point >> 18), octet(0x80 | (point >> 12 & 0x3F)),
+          octet(0x80 | (point >> 6 & 0x3F)), octet(0x80 | (point & 0x3F))};
+}
+
+// toml++ 3.3 runs into undefined behaviour on letters of some blocks, and takes 20 points of all
+// planes for blanks (the last is U+FEFF).
+TEST(ConfigReader, RefusesEveryCharacterAfterANumberThatIsNoBlank) {
+  std::size_t refused = 0;
+  std::size_t taken = 0;
+  for (char32_t point = 0x80; point <= 0x10FFFF; point += point < 0x10000 ? 1 : 0x1F3) {
+    if (point >= 0xD800 && point <= 0xDFFF) continue;  // surrogates are no characters
+    const bool fine = ConfigReader::from_text("a = 1" + utf8(point), "test.toml").has_value();
+    (fine ? taken : refused) += 1;
+  }
+  EXPECT_GT(refused, 60'000u);
+  EXPECT_LE(taken, 25u);
+}
+
+TEST(ConfigReader, RefusesLettersWhereverABlankMayStand) {
+  for (const char* text :
+       {"a = 1\u00e9", "a = 1.5\u00df", "a = 0x1\u0142", "a = 2026-11-21\u00ff", "a\u00e9 = 1",
+        "\u00e9 = 1", "[a\u00e9]", "a = [1\u00e9]", "a = {b\u00e9 = 1}", "a = true\u0431",
+        "a = '1'\u00e9", "a = 1\u2c5f", "a = 1\ufe30"}) {
+    SCOPED_TRACE(text);
+    EXPECT_FALSE(ConfigReader::from_text(text, "test.toml"));
+  }
+}
+
 TEST(ConfigReader, RefusesEndlessNesting) {
   std::string keys = "a";
   for (int i = 0; i < 100'000; ++i) keys += ".a";

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/runtime/files.h"
+#include "base/runtime/secret_file.h"
 #include "tests/support/temporary_directory.h"
 
 namespace linkpilot {
@@ -121,6 +122,46 @@ TEST(RandomOctets, Differ) {
   EXPECT_NE(random_u64(), random_u64());
   EXPECT_EQ(random_bytes(7).size(), 7u);
   EXPECT_NE(random_bytes(32), random_bytes(32));
+}
+
+TEST(CurveKeys, OfOneAgentMayBeTwoDuringAChangeOver) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path("node.pub");
+  const std::string a = make_curve_key_pair().public_key;
+  const std::string b = make_curve_key_pair().public_key;
+  put(path, a + "\n");
+  EXPECT_EQ(*load_curve_public_keys(path, 2), std::vector{a});
+  put(path, "# since Monday\n" + a + "\r\n\n" + b + "\n" + a + "\n");
+  EXPECT_EQ(*load_curve_public_keys(path, 2), (std::vector{a, b}));
+  EXPECT_FALSE(load_curve_public_keys(path, 1)) << "more than asked for";
+  for (const std::string& bad : {std::string(), std::string("\n\n"), a + " " + b, a.substr(1)}) {
+    put(path, bad);
+    EXPECT_FALSE(load_curve_public_keys(path, 2)) << bad;
+  }
+}
+
+TEST(Secrets, AreDerivedForOneUseEach) {
+  Secret master{};
+  const Secret a = derive_secret(master, octets("a"));
+  EXPECT_EQ(a, derive_secret(master, octets("a")));
+  EXPECT_NE(a, derive_secret(master, octets("b")));
+  master[31] = 1;
+  EXPECT_NE(a, derive_secret(master, octets("a")));
+}
+
+TEST(Secrets, SurviveTheDiskAndAreRefusedWhenOthersCanReadThemOrDamaged) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path("probing.key");
+  const Secret secret = make_secret();
+  ASSERT_TRUE(save_secret(path, secret));
+  EXPECT_EQ(*load_secret(path), secret);
+  ASSERT_EQ(::chmod(path.c_str(), 0640), 0);
+  EXPECT_EQ(load_secret(path).error().code, ErrorCode::permission);
+  for (const char* bad : {"", "abcd\n", "zz", "00"}) {
+    put(path, bad);
+    EXPECT_FALSE(load_secret(path)) << bad;
+  }
+  EXPECT_FALSE(load_secret(directory.path("none")));
 }
 
 }  // namespace

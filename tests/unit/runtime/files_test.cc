@@ -11,7 +11,7 @@
 namespace linkpilot {
 namespace {
 
-std::vector<std::uint8_t> octets(std::string_view text) { return {text.begin(), text.end()}; }
+std::vector<std::uint8_t> octets_of(std::string_view text) { return {text.begin(), text.end()}; }
 
 std::size_t entries_in(const std::filesystem::path& directory) {
   std::size_t count = 0;
@@ -22,9 +22,9 @@ std::size_t entries_in(const std::filesystem::path& directory) {
 TEST(Files, ReplacesAFileWholeWithItsMode) {
   const TemporaryDirectory directory;
   const std::string path = directory.path("state");
-  ASSERT_TRUE(replace_file(path, octets("one"), 0644));
-  ASSERT_TRUE(replace_file(path, octets("second"), 0600));
-  EXPECT_EQ(*read_file(path, 100), octets("second"));
+  ASSERT_TRUE(replace_file(path, octets_of("one"), 0644));
+  ASSERT_TRUE(replace_file(path, octets_of("second"), 0600));
+  EXPECT_EQ(*read_file(path, 100), octets_of("second"));
   struct stat info{};
   ASSERT_EQ(::stat(path.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600u);
@@ -35,7 +35,7 @@ TEST(Files, KeepsTheOldFileAndNoRestWhenAReplacementFails) {
   const TemporaryDirectory directory;
   const std::string path = directory.path("taken");
   ASSERT_TRUE(make_directories(path + "/inside"));  // rename() onto a full directory fails
-  const Status status = replace_file(path, octets("new"), 0644);
+  const Status status = replace_file(path, octets_of("new"), 0644);
   ASSERT_FALSE(status);
   EXPECT_NE(status.error().message.find(path), std::string::npos);
   EXPECT_TRUE(std::filesystem::is_directory(path));
@@ -44,14 +44,14 @@ TEST(Files, KeepsTheOldFileAndNoRestWhenAReplacementFails) {
 
 TEST(Files, ReportsAMissingDirectory) {
   const TemporaryDirectory directory;
-  const Status status = replace_file(directory.path("no/such/file"), octets("x"), 0644);
+  const Status status = replace_file(directory.path("no/such/file"), octets_of("x"), 0644);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, ErrorCode::not_found);
 }
 
 TEST(Files, RefusesToReadMoreThanAsked) {
   const TemporaryDirectory directory;
-  ASSERT_TRUE(replace_file(directory.path("f"), octets("12345"), 0644));
+  ASSERT_TRUE(replace_file(directory.path("f"), octets_of("12345"), 0644));
   EXPECT_TRUE(read_file(directory.path("f"), 5));
   const auto over = read_file(directory.path("f"), 4);
   ASSERT_FALSE(over);

@@ -118,6 +118,33 @@ std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages
   };
 }
 
+std::vector<std::pair<std::string, AgentMessage>> example_agent_messages_v2() {
+  AgentStatus status;
+  status.plan = Freshness::stale;
+  status.plan_age = std::chrono::seconds(31);
+  status.table = Freshness::expired;
+  status.table_age = std::chrono::seconds(32);
+  status.spool_reports = 33;
+  status.spool_octets = 34'000;
+  status.spool_disk_octets = 35'000;
+  status.spool_dropped = 36;
+  status.spool_failures = 37;
+  status.spool_error = "No space left on device";
+  status.file_jobs_refused = 38;
+  return {{"reports_gone", ReportsGone{{39, 40}}},
+          {"status", status},
+          {"report_packed", example_report()}};
+}
+
+std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages_v2() {
+  Plan plan;
+  plan.version = 41;
+  plan.self = NodeId(7);
+  plan.links.resize(2);
+  plan.links[1].in_use = true;
+  return {{"plan_in_use", plan}, {"resend_from", ResendFrom{{42, 43}}}};
+}
+
 // --- at random ---
 
 namespace {
@@ -249,15 +276,20 @@ Report any_report(Rng& rng) {
 }
 
 PlannedLink any_planned_link(Rng& rng) {
-  return {any_link(rng),          {any_address(rng), any<std::uint16_t>(rng)}, any_span(rng),
-          any<std::uint8_t>(rng), any_enum(rng, ProbeMode::twamp_light),       any_octets(rng, 64),
-          any<std::uint32_t>(rng)};
+  return {any_link(rng),
+          {any_address(rng), any<std::uint16_t>(rng)},
+          any_span(rng),
+          any<std::uint8_t>(rng),
+          any_enum(rng, ProbeMode::twamp_light),
+          any_octets(rng, 64),
+          any<std::uint32_t>(rng),
+          any_flag(rng)};
 }
 
 }  // namespace
 
 AgentMessage random_agent_message(Rng& rng) {
-  switch (rng.below(7)) {
+  switch (rng.below(9)) {
     case 0:
       return Hello{any_enum(rng, ClientKind::route_reader),
                    any_node(rng),
@@ -279,13 +311,27 @@ AgentMessage random_agent_message(Rng& rng) {
                      any_text(rng)};
     case 5:
       return Ping{any<std::uint64_t>(rng), any_time(rng)};
+    case 6:
+      return ReportsGone{{any<std::uint64_t>(rng), any<std::uint64_t>(rng)}};
+    case 7:
+      return AgentStatus{any_enum(rng, Freshness::expired),
+                         any_span(rng),
+                         any_enum(rng, Freshness::expired),
+                         any_span(rng),
+                         any<std::uint64_t>(rng),
+                         any<std::uint64_t>(rng),
+                         any<std::uint64_t>(rng),
+                         any<std::uint64_t>(rng),
+                         any<std::uint64_t>(rng),
+                         any_text(rng),
+                         any<std::uint64_t>(rng)};
     default:
       return ProbeResult{any<std::uint64_t>(rng), any_text(rng), any_sample(rng)};
   }
 }
 
 CollectorMessage random_collector_message(Rng& rng) {
-  switch (rng.below(7)) {
+  switch (rng.below(8)) {
     case 0:
       return Welcome{NodeId(any<std::uint16_t>(rng)), any_text(rng), any_text(rng), any_time(rng),
                      any<std::uint64_t>(rng)};
@@ -310,6 +356,8 @@ CollectorMessage random_collector_message(Rng& rng) {
     case 5:
       return ProbeRequest{any<std::uint64_t>(rng), any_link(rng), any<std::uint32_t>(rng),
                           any_span(rng)};
+    case 6:
+      return ResendFrom{{any<std::uint64_t>(rng), any<std::uint64_t>(rng)}};
     default:
       return Refused{any_text(rng)};
   }

@@ -14,6 +14,9 @@ namespace linkpilot {
 // The names are file names in tests/golden/v1. Never change a value: the bytes there are for ever.
 std::vector<std::pair<std::string, AgentMessage>> example_agent_messages();
 std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages();
+// What came with version 2.
+std::vector<std::pair<std::string, AgentMessage>> example_agent_messages_v2();
+std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages_v2();
 
 AgentMessage random_agent_message(Rng& rng);
 CollectorMessage random_collector_message(Rng& rng);

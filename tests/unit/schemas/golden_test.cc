@@ -1,5 +1,6 @@
-// The bytes of version 1, kept for ever: whatever the schemas become, these must decode to the
-// values they were written from. write_golden writes a folder of them.
+// The bytes of every version, kept for ever: whatever the schemas become, these must decode to the
+// values they were written from. A folder holds what was new in its version; write_golden writes
+// the newest.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -12,40 +13,61 @@
 namespace linkpilot::schemas {
 namespace {
 
-Octets kept(const std::string& name) {
-  const std::filesystem::path path = std::filesystem::path("tests/golden/v1") / (name + ".bin");
+using AgentMessages = std::vector<std::pair<std::string, AgentMessage>>;
+using CollectorMessages = std::vector<std::pair<std::string, CollectorMessage>>;
+
+// The messages whose bytes a version's folder keeps.
+struct Version {
+  std::string folder;
+  AgentMessages agent;
+  CollectorMessages collector;
+};
+
+std::vector<Version> versions() {
+  return {{"tests/golden/v1", example_agent_messages(), example_collector_messages()},
+          {"tests/golden/v2", example_agent_messages_v2(), example_collector_messages_v2()}};
+}
+
+Octets kept(const std::string& folder, const std::string& name) {
+  const std::filesystem::path path = std::filesystem::path(folder) / (name + ".bin");
   std::ifstream file(path, std::ios::binary);
   EXPECT_TRUE(file) << path;
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   return {text.begin(), text.end()};
 }
 
-TEST(GoldenBytes, AgentMessagesOfVersionOneDecode) {
-  for (const auto& [name, message] : example_agent_messages()) {
-    SCOPED_TRACE(name);
-    AlignedOctets bytes(kept("agent_" + name));
-    const Result<AgentMessage> decoded = decode_agent_message(bytes.span());
-    ASSERT_TRUE(decoded) << decoded.error().message;
-    EXPECT_EQ(*decoded, message);
+TEST(GoldenBytes, AgentMessagesOfEveryVersionDecode) {
+  for (const Version& version : versions()) {
+    for (const auto& [name, message] : version.agent) {
+      SCOPED_TRACE(version.folder + " " + name);
+      AlignedOctets bytes(kept(version.folder, "agent_" + name));
+      const Result<AgentMessage> decoded = decode_agent_message(bytes.span());
+      ASSERT_TRUE(decoded) << decoded.error().message;
+      EXPECT_EQ(*decoded, message);
+    }
   }
 }
 
-TEST(GoldenBytes, CollectorMessagesOfVersionOneDecode) {
-  for (const auto& [name, message] : example_collector_messages()) {
-    SCOPED_TRACE(name);
-    AlignedOctets bytes(kept("collector_" + name));
-    const Result<CollectorMessage> decoded = decode_collector_message(bytes.span());
-    ASSERT_TRUE(decoded) << decoded.error().message;
-    EXPECT_EQ(*decoded, message);
+TEST(GoldenBytes, CollectorMessagesOfEveryVersionDecode) {
+  for (const Version& version : versions()) {
+    for (const auto& [name, message] : version.collector) {
+      SCOPED_TRACE(version.folder + " " + name);
+      AlignedOctets bytes(kept(version.folder, "collector_" + name));
+      const Result<CollectorMessage> decoded = decode_collector_message(bytes.span());
+      ASSERT_TRUE(decoded) << decoded.error().message;
+      EXPECT_EQ(*decoded, message);
+    }
   }
 }
 
 TEST(GoldenBytes, NoKeptFileIsForgotten) {
-  std::size_t files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator("tests/golden/v1")) {
-    files += entry.path().extension() == ".bin" ? 1 : 0;
+  for (const Version& version : versions()) {
+    std::size_t files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(version.folder)) {
+      files += entry.path().extension() == ".bin" ? 1 : 0;
+    }
+    EXPECT_EQ(files, version.agent.size() + version.collector.size()) << version.folder;
   }
-  EXPECT_EQ(files, example_agent_messages().size() + example_collector_messages().size());
 }
 
 }  // namespace

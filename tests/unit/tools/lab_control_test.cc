@@ -28,13 +28,13 @@ TEST(LabControl, ReadsEveryOtherOp) {
   EXPECT_TRUE(std::holds_alternative<FlushRequest>(*parse_control(R"({"op":"flush"})")));
 }
 
-struct Mistake {
+struct CommandMistake {
   const char* line;
   const char* words;
 };
 
 TEST(LabControl, NamesMistakes) {
-  const std::vector<Mistake> mistakes = {
+  const std::vector<CommandMistake> mistakes = {
       {"", "JSON"},
       {"[]", "JSON"},
       {"{", "JSON"},
@@ -47,7 +47,7 @@ TEST(LabControl, NamesMistakes) {
       {R"({"op":"heal","kind":"los"})", "los"},
       {R"({"op":"status","from":"a"})", "from"},
   };
-  for (const Mistake& mistake : mistakes) {
+  for (const CommandMistake& mistake : mistakes) {
     SCOPED_TRACE(mistake.line);
     const auto request = parse_control(mistake.line);
     ASSERT_FALSE(request);

@@ -57,7 +57,7 @@ TEST(LabTopology, ALinkTableOverridesOneDirectionOrBoth) {
   EXPECT_EQ(both->pair(1, 0), both->pair(0, 1));
 }
 
-struct Mistake {
+struct TopologyMistake {
   const char* name;
   std::string was;
   std::string is;
@@ -66,7 +66,7 @@ struct Mistake {
 };
 
 TEST(LabTopology, NamesEveryMistakeWithItsLine) {
-  const std::vector<Mistake> mistakes = {
+  const std::vector<TopologyMistake> mistakes = {
       {"key with a typo", "hops = 3", "hopz = 3", ":4", "hopz"},
       {"unknown region", "region = \"east\"", "region = \"eest\"", ":13", "eest"},
       {"short row", "[0, 20.5]", "[0]", ":7", "one_way_ms"},
@@ -78,7 +78,7 @@ TEST(LabTopology, NamesEveryMistakeWithItsLine) {
       {"too many hops", "hops = 3", "hops = 300", ":4", "hops"},
       {"no unit", "local_delay = \"1ms\"", "local_delay = \"1\"", ":3", "local_delay"},
   };
-  for (const Mistake& mistake : mistakes) {
+  for (const TopologyMistake& mistake : mistakes) {
     SCOPED_TRACE(mistake.name);
     std::string text = kSmall;
     text.replace(text.find(mistake.was), mistake.was.size(), mistake.is);

@@ -76,6 +76,18 @@ TEST(MediaForwarding, DropsWhenTheAlternateIsLongerThanTheBudget) {
   EXPECT_EQ(turn(advanced.datagram, direct).fate, Fate::turned_aside);
 }
 
+TEST(MediaForwarding, DoesNotTurnToANodeItHasBeenAt) {
+  Datagram once = advance(on_its_way(0), kRelay).datagram;
+  const std::array<NodeId, 2> onward = {kOther, kTarget};
+  const Datagram at_other = advance(turn(once, onward).datagram, kOther).datagram;
+  const std::array<NodeId, 2> back = {kRelay, kTarget};
+  EXPECT_EQ(turn(at_other, back).fate, Fate::dropped_no_alternate);
+  const std::array<NodeId, 3> round = {kSecond, kRelay, kTarget};
+  EXPECT_EQ(turn(at_other, round).fate, Fate::dropped_no_alternate);
+  const std::array<NodeId, 2> fresh = {kSecond, kTarget};
+  EXPECT_EQ(turn(at_other, fresh).fate, Fate::turned_aside);
+}
+
 // Nodes that all turn each datagram to each other cannot keep it for ever.
 TEST(MediaForwarding, NoDatagramTravelsFurtherThanItsBudget) {
   Datagram datagram = on_its_way(0);

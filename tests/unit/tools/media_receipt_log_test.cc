@@ -11,7 +11,7 @@
 namespace linkpilot::media {
 namespace {
 
-Datagram example() {
+Datagram received_example() {
   Datagram datagram;
   datagram.source = NodeId(3);
   datagram.target = NodeId(7);
@@ -23,7 +23,7 @@ Datagram example() {
 }
 
 TEST(MediaReceiptLog, HasTheLayoutItsHeaderStates) {
-  const ReceiptBytes bytes = encode_receipt(example(), UnixNanos{0x0102030405060708});
+  const ReceiptBytes bytes = encode_receipt(received_example(), UnixNanos{0x0102030405060708});
   const std::vector<std::uint8_t> head(bytes.begin(), bytes.begin() + 25);
   EXPECT_EQ(head, (std::vector<std::uint8_t>{8,    7,    6,    5,    4,    3,    2,    1, 0x88,
                                              0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 3, 0,
@@ -39,7 +39,7 @@ TEST(MediaReceiptLog, WritesEveryRecordInOrder) {
   {
     auto log = ReceiptLog::create(path);
     ASSERT_TRUE(log.has_value()) << log.error().message;
-    Datagram datagram = example();
+    Datagram datagram = received_example();
     for (datagram.sequence = 0; datagram.sequence < kRecords; ++datagram.sequence) {
       log->append(datagram, UnixNanos{1});
     }

@@ -184,7 +184,7 @@ class Probes(unittest.TestCase):
 
 class Bounds(unittest.TestCase):
     def test_a_missing_figure_is_not_held(self):
-        rows = judge({"lookups_failed": 0}, bounds(12, 110, True, 20, 10))
+        rows = judge({"lookups_failed": 0}, bounds(12, 110, True, 20, 10, 3))
         held = {key: ok for key, _, _, ok in rows}
         self.assertTrue(held["lookups_failed"])
         self.assertFalse(held["heal.home_ms"])

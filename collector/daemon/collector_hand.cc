@@ -1,0 +1,438 @@
+// The operator's hand: orders of the API carried out on the loop, told to the store, and undone
+// when their time is over.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <asio/post.hpp>
+#include <future>
+#include <memory>
+
+#include "collector/daemon/collector.h"
+#include "collector/hand/hand_effect.h"
+#include "schemas/route_file_codec.h"
+
+namespace linkpilot::collector {
+
+namespace {
+
+constexpr Duration kDurablePatience = std::chrono::seconds(5);
+constexpr auto kOrderPatience = std::chrono::seconds(10);
+
+// The node and everything else an order is about, in few words, for the audit log.
+std::string subject_of(const Order& order) {
+  switch (order.action) {
+    case OrderAction::freeze:
+    case OrderAction::thaw:
+      return "";
+    case OrderAction::auto_off:
+    case OrderAction::auto_on:
+      return order.region;
+    case OrderAction::pin:
+    case OrderAction::unpin:
+      return fmt::format("{} to {}", order.node, order.target);
+    case OrderAction::rollback:
+      return order.version.epoch == 0
+                 ? fmt::format("version {}", order.version.version)
+                 : fmt::format("version {}.{}", order.version.epoch, order.version.version);
+    default:
+      return order.node;
+  }
+}
+
+HandOutcome done(std::string said, std::vector<std::string> warnings = {}) {
+  HandOutcome outcome;
+  outcome.done.said = std::move(said);
+  outcome.done.warnings = std::move(warnings);
+  return outcome;
+}
+
+}  // namespace
+
+Result<OrderDone> Collector::order(const Order& order) {
+  const auto promise = std::make_shared<std::promise<Result<OrderDone>>>();
+  std::future<Result<OrderDone>> answer = promise->get_future();
+  asio::post(loop_, [this, order, promise] {
+    carry_out(order, [promise](Result<OrderDone> done) { promise->set_value(std::move(done)); });
+  });
+  if (answer.wait_for(kOrderPatience) != std::future_status::ready) {
+    return fail(ErrorCode::timeout,
+                "the collector is too busy to answer; the order may still be carried out: "
+                "linkpilot audit tells");
+  }
+  return answer.get();
+}
+
+void Collector::carry_out(const Order& order, OrderAnswer answer) {
+  const Now now = clock_.now();
+  Result<HandOutcome> outcome = dispatch(order, now);
+  AuditEntry entry;
+  entry.time = now.wall;
+  entry.author = order.author;
+  entry.action = to_string(order.action);
+  entry.subject = subject_of(order);
+  entry.reason = order.reason;
+  entry.outcome = outcome ? "done" : "refused";
+  entry.detail = outcome ? outcome->done.said : outcome.error().message;
+  tell(EventLevel::info, outcome ? "order_done" : "order_refused", order.node,
+       fmt::format("{} by {}: {}", entry.action, entry.author, entry.detail));
+  HandChange change = outcome ? std::move(outcome->change) : HandChange{};
+  change.audit.push_back(audit_.add(std::move(entry)));
+  const std::uint64_t ticket = store_->put_hand(std::move(change));
+  if (!outcome) {
+    answer(fail(outcome.error()));
+    return;
+  }
+  open_orders_.push_back(
+      {ticket, now.mono + kDurablePatience, std::move(outcome->done), std::move(answer)});
+  publish_view();
+}
+
+// Answers what is durable now, and what has waited long enough.
+void Collector::answer_durable(std::uint64_t ticket) {
+  const Now now = clock_.now();
+  std::vector<OpenOrder> ready;
+  std::erase_if(open_orders_, [&](OpenOrder& open) {
+    open.done.durable = open.ticket <= ticket;
+    if (!open.done.durable && now.mono < open.deadline) return false;
+    ready.push_back(std::move(open));
+    return true;
+  });
+  for (OpenOrder& open : ready) {
+    if (!open.done.durable) {
+      open.done.warnings.push_back(
+          fmt::format("it is in force but not on the disk yet ({}); a restart now would forget it",
+                      store_->figures().reason));
+    }
+    open.answer(std::move(open.done));
+  }
+}
+
+Result<HandOutcome> Collector::dispatch(const Order& order, Now now) {
+  switch (order.action) {
+    case OrderAction::enrol:
+      return enrol(order);
+    case OrderAction::revoke:
+      return revoke(order);
+    case OrderAction::rekey:
+      return rekey(order);
+    case OrderAction::rekey_finish:
+      return finish_rekey(order);
+    case OrderAction::rollback:
+      return roll_back(order, now);
+    default:
+      return override_routes(order, now);
+  }
+}
+
+HandFleet Collector::hand_fleet(Now now) const {
+  HandFleet fleet;
+  for (const auto& [id, agent] : agents_) {
+    if (!agent.enrolled) continue;
+    fleet.nodes.push_back({agent.name, agent.profile ? agent.profile->region : "",
+                           agent.profile && agent.heard() && !agent.dead});
+  }
+  fleet.trouble = [this, now](const std::string& from, const std::string& to) {
+    return pair_trouble(agents_, beliefs(now), from, to);
+  };
+  return fleet;
+}
+
+Error Collector::unknown_node(const std::string& name) const {
+  std::vector<std::string> names;
+  for (const auto& [id, agent] : agents_) {
+    if (agent.enrolled) names.push_back(agent.name);
+  }
+  std::string message = fmt::format("no enrolled node \"{}\"", name);
+  const std::vector<std::string> near = near_names(name, names);
+  for (std::size_t i = 0; i < near.size(); ++i) {
+    message += (i == 0 ? "; did you mean " : " or ") + near[i];
+  }
+  return {ErrorCode::not_found, near.empty() ? message : message + "?"};
+}
+
+Result<HandOutcome> Collector::override_routes(const Order& order, Now now) {
+  const bool was_frozen = hand_.frozen() != nullptr;
+  Result<HandOutcome> outcome = hand_.apply(order, hand_fleet(now), now.wall);
+  if (!outcome) return outcome;
+  if (hand_.frozen() != nullptr) {
+    // A solve under way is not published, so the solver is ahead of what nodes have.
+    if (!was_frozen) tables_differ_ = true;
+    if (order.action != OrderAction::freeze) {
+      outcome->done.warnings.push_back(
+          "routes are frozen, so nothing changes before linkpilot route thaw or the end of the "
+          "freeze");
+    }
+    return outcome;
+  }
+  solve_tick();
+  return outcome;
+}
+
+// Old paths that are usable today, without marks: they were computed against other tables.
+std::vector<CandidatePath> Collector::usable_candidates(const RouteTable& table, const Route& route,
+                                                        Now now) const {
+  std::vector<CandidatePath> usable;
+  for (CandidatePath path : route.candidates) {
+    PortId near{table.node, {}};
+    bool good = true;
+    for (const Hop& hop : path.hops) {
+      near.port = hop.near_port;
+      const PortId far{hop.node, hop.far_port};
+      const LinkId link =
+          route.direction == Direction::push ? LinkId{near, far} : LinkId{far, near};
+      const auto agent = agents_.find(hop.node);
+      good = good && agent != agents_.end() && agent->second.enrolled && !agent->second.dead &&
+             estimates_.belief(link, now.mono).usable();
+      near.node = hop.node;
+    }
+    path.loop_free = false;
+    if (good) usable.push_back(std::move(path));
+  }
+  return usable;
+}
+
+// `current` with the routes of `old` where those can be used.
+RouteTable Collector::rolled_back(const RouteTable& current, const RouteTable& old, Now now,
+                                  std::size_t& kept) const {
+  RouteTable table = current;
+  const auto is_named = [&](const CandidatePath& path) {
+    return std::all_of(path.hops.begin(), path.hops.end(), [&](const Hop& hop) {
+      return std::any_of(table.nodes.begin(), table.nodes.end(),
+                         [&](const NodeName& name) { return name.id == hop.node; });
+    });
+  };
+  for (Route& route : table.routes) {
+    const auto before = std::find_if(old.routes.begin(), old.routes.end(), [&](const Route& each) {
+      return each.target == route.target && each.direction == route.direction;
+    });
+    std::vector<CandidatePath> candidates;
+    if (before != old.routes.end()) candidates = usable_candidates(old, *before, now);
+    std::erase_if(candidates, [&](const CandidatePath& path) { return !is_named(path); });
+    if (candidates.empty()) {
+      ++kept;
+      for (CandidatePath& path : route.candidates) path.loop_free = false;
+    } else {
+      route.candidates = std::move(candidates);
+    }
+  }
+  return table;
+}
+
+Result<HandOutcome> Collector::roll_back(Order order, Now now) {
+  if (order.version.epoch == 0) order.version.epoch = epoch_;
+  Result<std::vector<SignedTable>> kept_tables = read_tables(config_.store.path, order.version);
+  if (!kept_tables) return fail(kept_tables.error());
+  std::vector<RouteTable> tables;
+  std::size_t kept_routes = 0;
+  for (const SignedTable& envelope : *kept_tables) {
+    const PublishedTable* current = publisher_.current(envelope.node);
+    if (current == nullptr || envelope.version.version > order.version.version) continue;
+    Result<RouteTable> old = schemas::decode_route_file(envelope.body);
+    if (!old) return fail(old.error());
+    tables.push_back(rolled_back(*current->table, *old, now, kept_routes));
+  }
+  if (tables.empty()) {
+    return fail(ErrorCode::not_found,
+                fmt::format("no table of version {}.{} or before it is kept (each node's last 20 "
+                            "are); linkpilot status names the newest version, route diff shows "
+                            "what an older one was",
+                            order.version.epoch, order.version.version));
+  }
+  Result<HandOutcome> outcome = hand_.apply(order, hand_fleet(now), now.wall);
+  if (!outcome) return outcome;
+  if (kept_routes > 0) {
+    outcome->done.warnings.push_back(fmt::format(
+        "{} routes keep their present path: the old one cannot be used now", kept_routes));
+  }
+  tables_differ_ = true;
+  publish_tables(std::move(tables), {});
+  return outcome;
+}
+
+void Collector::watch_hand(Now now) {
+  const bool was_frozen = hand_.frozen() != nullptr;
+  const std::vector<Override> over = hand_.expire(now.wall);
+  if (over.empty()) return;
+  HandChange change;
+  for (const Override& each : over) {
+    change.ended.push_back(each.id);
+    AuditEntry entry;
+    entry.time = now.wall;
+    entry.author = "collector";
+    entry.action = to_string(each.kind);
+    entry.subject = describe(each);
+    entry.outcome = "expired";
+    entry.reason = each.reason;
+    entry.detail = fmt::format("ordered by {} at {}", each.author, format_utc(each.created));
+    tell(EventLevel::info, "override_expired", each.node,
+         fmt::format("{}, {}", entry.subject, entry.detail));
+    change.audit.push_back(audit_.add(std::move(entry)));
+  }
+  (void)store_->put_hand(std::move(change));
+  if (was_frozen && hand_.frozen() != nullptr) return;
+  solve_tick();
+}
+
+// Pins, and for held nodes what an earlier run published: its planner's memory is gone.
+void Collector::add_pins(optimizer::NetworkView& view) const {
+  for (const Override& over : hand_.in_force()) {
+    if (over.kind != HandKind::pin) continue;
+    const RegistryEntry* from = registry_.find_name(over.node);
+    const RegistryEntry* to = registry_.find_name(over.target);
+    optimizer::PinnedPath pin;
+    bool known = from != nullptr && to != nullptr;
+    for (const std::string& name : over.via) {
+      const RegistryEntry* relay = registry_.find_name(name);
+      known = known && relay != nullptr;
+      if (known) pin.relays.push_back(relay->id);
+    }
+    if (!known) continue;
+    pin.from = from->id;
+    pin.to = to->id;
+    view.pins.push_back(std::move(pin));
+  }
+  keep_earlier_paths(view);
+}
+
+void Collector::keep_earlier_paths(optimizer::NetworkView& view) const {
+  const auto is_held = [&](NodeId id) {
+    const auto found = std::find_if(view.nodes.begin(), view.nodes.end(),
+                                    [&](const auto& node) { return node.node.id == id; });
+    return found != view.nodes.end() && found->held;
+  };
+  for (const auto& [id, published] : publisher_.tables()) {
+    if (!published.restored) continue;
+    for (const Route& route : published.table->routes) {
+      if (route.direction != Direction::push || route.candidates.empty()) continue;
+      if (!is_held(id) && !is_held(route.target)) continue;
+      const bool pinned = std::any_of(view.pins.begin(), view.pins.end(), [&](const auto& pin) {
+        return pin.from == id && pin.to == route.target;
+      });
+      if (pinned) continue;
+      optimizer::PinnedPath path{id, route.target, {}};
+      const std::vector<Hop>& hops = route.candidates.front().hops;
+      for (std::size_t i = 0; i + 1 < hops.size(); ++i) path.relays.push_back(hops[i].node);
+      view.pins.push_back(std::move(path));
+    }
+  }
+}
+
+Result<HandOutcome> Collector::enrol(const Order& order) {
+  if (!is_valid_node_name(order.node)) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("\"{}\" is not a node name: use lower-case letters, digits and '-'",
+                            order.node));
+  }
+  if (const RegistryEntry* holder = registry_.find_key(order.public_key)) {
+    if (holder->name == order.node) return done(order.node + " is enrolled with this key already");
+    return fail(ErrorCode::unavailable,
+                fmt::format("this key is already enrolled as {}; every node needs a key of its "
+                            "own: linkpilot keys new FILE on the node makes one",
+                            holder->name));
+  }
+  const RegistryEntry* entry = registry_.find_name(order.node);
+  if (entry != nullptr && entry->enrolled) {
+    return fail(ErrorCode::unavailable,
+                fmt::format("{0} is enrolled with another key; to change it without a gap: "
+                            "linkpilot agent rekey {0} KEY",
+                            order.node));
+  }
+  const KeyFile file{order.node, order.public_key, ""};
+  if (Status status = write_key_file(config_.keys.enrolled_directory, file); !status) {
+    return fail(status.error());
+  }
+  directory_->scan();
+  entry = registry_.find_key(order.public_key);
+  if (entry == nullptr) {
+    return fail(ErrorCode::internal, fmt::format("{}.pub was written, but the enrolment was "
+                                                 "refused; linkpilot event tail says why",
+                                                 order.node));
+  }
+  return done(fmt::format("{} is enrolled as node number {}; its agent may connect", order.node,
+                          entry->id.value));
+}
+
+Result<HandOutcome> Collector::revoke(const Order& order) {
+  const RegistryEntry* entry = registry_.find_name(order.node);
+  if (entry == nullptr || !entry->enrolled) return fail(unknown_node(order.node));
+  const NodeId id = entry->id;
+  const bool connected = agents_.at(id).connection.has_value();
+  if (Status status = remove_key_file(config_.keys.enrolled_directory, order.node); !status) {
+    return fail(status.error());
+  }
+  directory_->scan();
+  std::vector<std::string> warnings;
+  if (hand_.frozen() != nullptr) {
+    warnings.push_back("routes are frozen: it stays in the tables until they thaw");
+  }
+  solve_tick();
+  return done(
+      fmt::format("{} is revoked: {}its key is refused from now on and it leaves the tables",
+                  order.node, connected ? "its connection is ended, " : ""),
+      std::move(warnings));
+}
+
+Result<HandOutcome> Collector::rekey(const Order& order) {
+  const RegistryEntry* entry = registry_.find_name(order.node);
+  if (entry == nullptr || !entry->enrolled) return fail(unknown_node(order.node));
+  const RegistryEntry* holder = registry_.find_key(order.public_key);
+  if (holder != nullptr && holder != entry) {
+    return fail(ErrorCode::unavailable, fmt::format("this key is already enrolled as {}; every "
+                                                    "node needs a key of its own",
+                                                    holder->name));
+  }
+  KeyFile file{order.node, entry->public_key, order.public_key};
+  if (order.public_key == entry->next_key) {
+    return done(
+        fmt::format("{} may use either key already; linkpilot agent rekey {} --finish ends "
+                    "the older one",
+                    order.node, order.node));
+  }
+  const bool take_back = order.public_key == entry->public_key;
+  if (take_back && entry->next_key.empty()) {
+    return fail(ErrorCode::unavailable,
+                fmt::format("{} has this key already; give the new one", order.node));
+  }
+  if (!take_back && !entry->next_key.empty()) {
+    return fail(ErrorCode::unavailable,
+                fmt::format("{0} is changing its key already, to {1}; end that first: linkpilot "
+                            "agent rekey {0} --finish, or take it back with: linkpilot agent rekey "
+                            "{0} '{2}'",
+                            order.node, entry->next_key, entry->public_key));
+  }
+  if (take_back) file.next_key.clear();
+  if (Status status = write_key_file(config_.keys.enrolled_directory, file); !status) {
+    return fail(status.error());
+  }
+  directory_->scan();
+  if (take_back) return done(fmt::format("{} keeps the key it had", order.node));
+  return done(
+      fmt::format("{0} may use either key now; give its agent the new one and restart it, "
+                  "then: linkpilot agent rekey {0} --finish",
+                  order.node));
+}
+
+Result<HandOutcome> Collector::finish_rekey(const Order& order) {
+  const RegistryEntry* entry = registry_.find_name(order.node);
+  if (entry == nullptr || !entry->enrolled) return fail(unknown_node(order.node));
+  if (entry->next_key.empty()) {
+    return fail(ErrorCode::unavailable,
+                fmt::format("{0} is not changing its key; linkpilot agent rekey {0} KEY begins",
+                            order.node));
+  }
+  const AgentRecord& agent = agents_.at(entry->id);
+  if (!agent.connection || agent.connection->public_key != entry->next_key) {
+    return fail(ErrorCode::unavailable,
+                fmt::format("{} is not connected with its new key yet, and would be shut out; give "
+                            "its agent the new key file and restart it first",
+                            order.node));
+  }
+  const KeyFile file{order.node, entry->next_key, ""};
+  if (Status status = write_key_file(config_.keys.enrolled_directory, file); !status) {
+    return fail(status.error());
+  }
+  directory_->scan();
+  return done(fmt::format("{} has only its new key now; the older one is refused", order.node));
+}
+
+}  // namespace linkpilot::collector

@@ -1,0 +1,62 @@
+#include "collector/faults/fault.h"
+
+#include <fmt/format.h>
+
+namespace linkpilot::collector {
+
+namespace {
+
+// draft-eastlake-fnv, 64-bit FNV-1a.
+constexpr std::uint64_t kFnvBasis = 0xcbf29ce484222325ULL;
+constexpr std::uint64_t kFnvPrime = 0x100000001b3ULL;
+
+}  // namespace
+
+std::string_view to_string(FaultScope scope) {
+  switch (scope) {
+    case FaultScope::region:
+      return "region";
+    case FaultScope::node:
+      return "node";
+    case FaultScope::port:
+      return "port";
+    case FaultScope::link:
+      return "link";
+  }
+  return "link";
+}
+
+std::string_view to_string(FaultGrade grade) {
+  return grade == FaultGrade::dead ? "dead" : "degraded";
+}
+
+std::string_view to_string(FaultEvent event) {
+  switch (event) {
+    case FaultEvent::opened:
+      return "opened";
+    case FaultEvent::updated:
+      return "updated";
+    case FaultEvent::resolved:
+      return "resolved";
+  }
+  return "opened";
+}
+
+std::string fault_id(std::string_view key, UnixNanos since) {
+  std::uint64_t hash = kFnvBasis;
+  for (const char c : fmt::format("{}|{}", key, since.ns)) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * kFnvPrime;
+  }
+  return fmt::format("{:012x}", hash >> 16);
+}
+
+std::string subject_of(const Fault& fault) {
+  if (fault.scope == FaultScope::region) return "region " + fault.region;
+  std::string text(to_string(fault.scope));
+  for (std::size_t i = 0; i < fault.members.size(); ++i) {
+    text += (i == 0 ? " " : " - ") + fault.members[i];
+  }
+  return text;
+}
+
+}  // namespace linkpilot::collector

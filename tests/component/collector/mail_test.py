@@ -1,0 +1,279 @@
+"""Mail about faults, from the collector's own code to real SMTP servers, good and bad.
+
+    mail_test.py MAIL_DRIVER COLLECTOR LINKPILOT
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+
+import smtp_servers as smtp  # noqa: E402
+
+DRIVER, COLLECTOR, LINKPILOT = sys.argv[1:4]
+TIMEOUT_S = 2
+
+
+def mail_section(port, to=("ops@example.net",), **keys):
+    values = {"server": f"127.0.0.1:{port}", "security": "none", "from": "LinkPilot <linkpilot@example.net>",
+              "to": list(to), "timeout": f"{TIMEOUT_S}s", "retry_min": "300ms", "retry_max": "1s", **keys}
+    return "[mail]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
+
+
+class Place(unittest.TestCase):
+    def setUp(self):
+        place = tempfile.TemporaryDirectory(prefix="linkpilot-mail-test-")
+        self.addCleanup(place.cleanup)
+        self.folder = place.name
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+
+class Spool(Place):
+    """Faults that must be told, whatever the server and the process go through."""
+
+    def start(self, port, count, **keys):
+        config = self.write("driver.toml", f'[store]\npath = "{self.path("store.sqlite")}"\n' + mail_section(port, **keys))
+        log = open(self.path("log"), "a", encoding="utf-8")
+        self.addCleanup(log.close)
+        child = subprocess.Popen([DRIVER, config, str(count)], stderr=log)
+        self.addCleanup(lambda: child.poll() is not None or child.kill())
+        return child
+
+    def finish(self, child, patience_s=30):
+        self.assertEqual(child.wait(patience_s), 0, self.log())
+
+    def log(self):
+        with open(self.path("log"), encoding="utf-8") as file:
+            return file.read()
+
+    def end(self, child):
+        child.send_signal(signal.SIGTERM)
+        child.wait(10)
+
+    def test_mails_arrive_whole_and_once_and_a_strict_parser_likes_them(self):
+        with smtp.Server() as server:
+            self.finish(self.start(server.port, 5, to=["ops@example.net", "Zürich <z@example.net>"]))
+            self.finish(self.start(server.port, 5))  # all told: nothing to do
+            messages = server.mailbox.messages()
+        self.assertEqual(len(messages), 5)
+        self.assertEqual(len({m["Message-ID"] for m in messages}), 5)
+        for message in messages:
+            self.assertEqual(message["Auto-Submitted"], "auto-generated")
+            self.assertRegex(message["Subject"], r"^\[down\] node n\d, since \d\d:\d\d:\d\d UTC$")
+            self.assertEqual([a.addr_spec for a in message["To"].addresses], ["ops@example.net", "z@example.net"])
+            self.assertEqual(message["To"].addresses[1].display_name, "Zürich")
+            self.assertEqual(message.get_content_type(), "text/plain")
+            self.assertIn("no peer reaches it: ü", message.get_content())
+            self.assertEqual(message.defects, [])
+
+    def test_a_server_that_is_down_for_a_while_gets_everything_later(self):
+        port = smtp.free_port()
+        child = self.start(port, 3)
+        time.sleep(2)
+        self.assertIsNone(child.poll())
+        with smtp.Server(port=port) as server:
+            self.finish(child)
+            self.assertEqual(len(set(server.mailbox.ids())), 3)
+            self.assertEqual(len(server.mailbox.mails), 3)
+        self.assertIn("mail_delayed", self.log())
+
+    def test_what_waits_survives_a_kill(self):
+        port = smtp.free_port()
+        child = self.start(port, 3)
+        time.sleep(1)
+        child.kill()
+        child.wait()
+        with smtp.Server(port=port) as server:
+            self.finish(self.start(port, 3))
+            self.assertEqual((len(server.mailbox.mails), len(set(server.mailbox.ids()))), (3, 3))
+
+    def test_killed_in_the_middle_of_a_transaction_the_mail_is_taken_once(self):
+        for stop_at in (b"MAIL", b"RCPT", b"DATA", b"body"):
+            with self.subTest(stop_at=stop_at):
+                if os.path.exists(self.path("store.sqlite")):
+                    for name in os.listdir(self.folder):
+                        os.unlink(self.path(name))
+                with smtp.RawServer(smtp.dialogue(stop_at)) as stalled:
+                    child = self.start(stalled.port, 1, timeout="60s")
+                    deadline = time.monotonic() + 10
+                    wanted = b"SUBJECT:" if stop_at == b"body" else stop_at
+                    while wanted not in bytes(stalled.heard).upper() and time.monotonic() < deadline:
+                        time.sleep(0.02)
+                    child.kill()
+                    child.wait()
+                with smtp.Server() as server:
+                    self.finish(self.start(server.port, 1))
+                    self.assertEqual(len(server.mailbox.mails), 1)
+
+    def test_killed_at_random_moments_every_event_is_told_under_one_name(self):
+        rng = random.Random(7)
+        with smtp.Server() as server:
+            for _ in range(12):
+                child = self.start(server.port, 40)
+                time.sleep(rng.uniform(0.02, 0.5))
+                child.kill()
+                child.wait()
+            self.finish(self.start(server.port, 40), 60)
+            ids = server.mailbox.ids()
+            contents = {}
+            for message_id, (_, octets) in zip(ids, server.mailbox.mails):
+                contents.setdefault(message_id, set()).add(octets)
+        self.assertEqual(len(contents), 40)
+        # Taken by the server, killed before its word arrived: at most one mail a kill is sent again, the same.
+        self.assertLessEqual(len(ids) - 40, 12)
+        self.assertEqual({len(each) for each in contents.values()}, {1})
+
+    def test_one_recipient_refused_does_not_lose_the_others(self):
+        mailbox = smtp.Mailbox({"gone@example.net": ["550 5.1.1 no such user"]})
+        with smtp.Server(mailbox) as server:
+            self.finish(self.start(server.port, 2, to=["gone@example.net", "ops@example.net"]))
+        self.assertEqual([to for to, _ in mailbox.mails], [["ops@example.net"]] * 2)
+        self.assertIn("mail_refused", self.log())
+        self.assertIn("no such user", self.log())
+
+    def test_a_greylisting_server_gets_it_again_and_only_for_whom_it_waits(self):
+        mailbox = smtp.Mailbox({"grey@example.net": ["451 4.7.1 later", "451 4.7.1 later", "250 OK"]})
+        with smtp.Server(mailbox) as server:
+            self.finish(self.start(server.port, 1, to=["grey@example.net", "ops@example.net"]))
+        self.assertEqual([to for to, _ in mailbox.mails], [["ops@example.net"], ["grey@example.net"]])
+        self.assertEqual(len(set(mailbox.ids())), 1)
+
+    def test_servers_that_never_come_to_the_point_do_not_hold_the_mailer(self):
+        for talk in (smtp.endless_greeting, smtp.endless_line, smtp.octet_a_second, smtp.silent,
+                     smtp.dialogue(b"RCPT"), smtp.dialogue(b".")):
+            with self.subTest(talk=talk.__qualname__), smtp.RawServer(talk) as server:
+                for name in os.listdir(self.folder):
+                    os.unlink(self.path(name))
+                child = self.start(server.port, 1, retry_min="30s", retry_max="60s")
+                deadline = time.monotonic() + TIMEOUT_S + 15
+                while "mail_delayed" not in self.log() and time.monotonic() < deadline:
+                    time.sleep(0.1)
+                self.assertIn("mail_delayed", self.log())
+                self.end(child)
+
+    def test_a_server_that_takes_the_mail_and_stalls_at_the_end_has_it(self):
+        with smtp.RawServer(smtp.dialogue(b"QUIT")) as server:
+            self.finish(self.start(server.port, 1))
+        self.assertIn("mail_handed", self.log())
+
+    def test_a_full_spool_drops_the_oldest_and_says_so(self):
+        port = smtp.free_port()
+        child = self.start(port, 8, spool_max=5)
+        time.sleep(1.5)
+        self.assertEqual(self.log().count("event=mail_dropped") + self.log().count(" mail_dropped "), 3, self.log())
+        with smtp.Server(port=port) as server:
+            self.finish(child)
+            self.assertEqual(len(server.mailbox.mails), 5)
+
+
+class Server(Place):
+    """`linkpilot mail test` against a collector, for what is about security."""
+
+    def collector(self, section):
+        subprocess.run([COLLECTOR, "--init", self.folder], check=True, capture_output=True)
+        config = self.write("test.toml", '[listen]\nagents = "tcp://127.0.0.1:*"\nhttp = "127.0.0.1:0"\n'
+                            '[keys]\ncurve_file = "collector.key"\nsigning_file = "routes.key"\n'
+                            'enrolled_directory = "enrolled"\n[store]\npath = "collector.sqlite"\n'
+                            '[api]\ntoken_file = "token"\n' + section)
+        process = subprocess.Popen([COLLECTOR, "--config", config], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.terminate)
+        self.url = f"http://127.0.0.1:{json.loads(process.stdout.readline())['http_port']}"
+
+    def mail_test(self, *options, token="token"):
+        run = subprocess.run([LINKPILOT, "--collector", self.url, "--token-file", self.path(token), "--json", "mail",
+                              "test", *options], capture_output=True, text=True, timeout=60, check=False)
+        self.assertNotEqual(run.returncode, 2, run.stderr)
+        return run.returncode, json.loads(run.stdout) if run.stdout else {"stderr": run.stderr}
+
+    def refused(self, section, *words):
+        self.collector(section)
+        code, answer = self.mail_test()
+        self.assertEqual(code, 1, answer)
+        for word in words:
+            self.assertIn(word, answer["error"])
+        return answer
+
+    def test_a_test_mail_arrives_where_it_should(self):
+        with smtp.Server() as server:
+            self.collector(mail_section(server.port))
+            self.assertEqual(self.mail_test()[0], 0)
+            self.assertEqual(self.mail_test("--to", "other@example.net")[0], 0)
+            code, answer = self.mail_test("--to", "x@example.net\r\nRCPT TO:<evil@example.net>")
+            self.assertNotEqual(code, 0, answer)
+            self.assertEqual([to for to, _ in server.mailbox.mails], [["ops@example.net"], ["other@example.net"]])
+            self.assertEqual(server.mailbox.messages()[0]["Subject"], "[test] LinkPilot can reach you")
+            self.write("wrong", "x" * 48)
+            self.assertEqual(self.mail_test(token="wrong")[0], 3)
+            self.assertEqual(len(server.mailbox.mails), 2)
+
+    def test_without_a_server_it_says_what_to_configure(self):
+        self.collector("")
+        code, answer = self.mail_test()
+        self.assertEqual(code, 3)
+        self.assertIn("[mail] server", answer["stderr"])
+
+    def test_starttls_with_a_known_certificate_and_the_right_password(self):
+        certificate, key = smtp.make_certificate(self.folder, "good", "IP:127.0.0.1")
+        self.write("password", "s3cret\n")
+        with smtp.Server(tls=smtp.tls_context(certificate, key), password="s3cret", require_starttls=True) as server:
+            self.collector(mail_section(server.port, security="starttls", ca_file=certificate, user="linkpilot",
+                                        password_file="password"))
+            self.assertEqual(self.mail_test()[0], 0)
+            self.assertEqual(server.mailbox.sessions_encrypted, [True])
+
+    def test_a_wrong_password_is_named_and_not_shown(self):
+        certificate, key = smtp.make_certificate(self.folder, "good", "IP:127.0.0.1")
+        self.write("password", "wr0ng-s3cret\n")
+        with smtp.Server(tls=smtp.tls_context(certificate, key), password="s3cret", require_starttls=True) as server:
+            answer = self.refused(mail_section(server.port, security="starttls", ca_file=certificate, user="linkpilot",
+                                               password_file="password"), "password_file", "535")
+            self.assertNotIn("s3cret", json.dumps(answer))
+            self.assertEqual(server.mailbox.mails, [])
+
+    def test_a_certificate_nobody_vouches_for_is_refused_unless_configured(self):
+        certificate, key = smtp.make_certificate(self.folder, "unknown", "IP:127.0.0.1")
+        with smtp.Server(tls=smtp.tls_context(certificate, key), require_starttls=True) as server:
+            self.refused(mail_section(server.port, security="starttls"), "verify_certificate")
+            self.assertEqual(server.mailbox.mails, [])
+            self.collector(mail_section(server.port, security="starttls", verify_certificate=False))
+            self.assertEqual(self.mail_test()[0], 0)
+
+    def test_a_certificate_for_another_name_is_refused(self):
+        certificate, key = smtp.make_certificate(self.folder, "other", "DNS:other.example.net")
+        with smtp.Server(tls=smtp.tls_context(certificate, key), require_starttls=True) as server:
+            self.refused(mail_section(server.port, security="starttls", ca_file=certificate), "verify_certificate")
+            self.assertEqual(server.mailbox.mails, [])
+
+    def test_without_starttls_nothing_is_sent_in_clear(self):
+        self.write("password", "s3cret\n")
+        with smtp.RawServer(smtp.dialogue(b"NEVER")) as server:
+            self.refused(mail_section(server.port, security="starttls", user="linkpilot", password_file="password"), "in clear")
+            heard = bytes(server.heard).upper()
+        for word in (b"MAIL FROM", b"AUTH", b"S3CRET", b"RCPT"):
+            self.assertNotIn(word, heard)
+
+    def test_a_plain_server_on_a_tls_port_gets_no_command(self):
+        with smtp.RawServer(smtp.dialogue(b"NEVER")) as server:
+            self.refused(mail_section(server.port, security="tls"))
+            self.assertNotIn(b"MAIL FROM", bytes(server.heard).upper())
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[4:]])
