@@ -98,6 +98,9 @@ void Agent::on_plan(const Plan& plan, Now now) {
     queue(std::move(ack));
     return;
   }
+  if (plan_age_ == PlanAge::stale || plan_age_ == PlanAge::expired) {
+    note(std::string(to_string(PlanAge::fresh)), "version=" + std::to_string(plan.version), now);
+  }
   plan_age_ = PlanAge::fresh;
   const ProbeSet set = plan_.probe_set(now, tables_.in_use());
   pace_ = tick_for(set.links, config_.ceilings.tick);
