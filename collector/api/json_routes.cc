@@ -268,6 +268,8 @@ Json plan_json(const CollectorView& view) {
                        {"interval_ms", ms(paced.planned.interval)},
                        {"flows", paced.planned.flows},
                        {"authenticated", paced.planned.mode == ProbeMode::stamp_authenticated},
+                       {"secret_epoch", paced.planned.secret_epoch},
+                       {"secret_changing", paced.planned.also_mode != ProbeMode::unspecified},
                        {"fast", is_fast(paced.pace)},
                        {"reason", to_string(paced.pace)}});
     }

@@ -156,6 +156,15 @@ void write_routes(MetricsPage& page, const CollectorView& view) {
   page.sample(count(slow), {{"pace", "slow"}});
   one_gauge(page, "linkpilot_collector_planned_probes_per_second", "Probes all plans ask for.",
             probes);
+  one_gauge(page, "linkpilot_collector_pairs_awaiting_secret",
+            "Pairs of nodes that do not probe under the newest secret yet.",
+            count(view.pairs_waiting));
+  page.gauge("linkpilot_collector_agent_probes_refused_authentication",
+             "Probes and answers not under their pair's secret, of the agent's present run.");
+  for (const auto& [id, agent] : view.agents) {
+    if (!agent.enrolled || !agent.status) continue;
+    page.sample(count(agent.status->probes_refused_authentication), {{"node", agent.name}});
+  }
   std::uint64_t dead = 0;
   std::uint64_t measured = 0;
   for (const optimizer::LinkBelief& belief : view.beliefs) {

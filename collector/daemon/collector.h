@@ -74,7 +74,8 @@ class Collector {
  private:
   struct Keys {
     SigningKey signing;
-    std::shared_ptr<const Secret> probing;  // null: probes are open
+    PairSeals::Master probing;        // null: probes are open
+    PairSeals::Master probing_older;  // null: no change under way
   };
   [[nodiscard]] static Result<Keys> load_keys(const CollectorConfig& config);
   Collector(asio::io_context& loop, const CollectorConfig& config, Keys keys,
@@ -84,6 +85,7 @@ class Collector {
   void restore(const Restored& restored);
   void on_scan(Result<DirectoryScan> scan);
   void admit_enrolled();
+  void on_nodes_durable();
   void on_pulse();  // ten times a second
   void on_tick();   // every [routing] tick
   void arm_pulse();
@@ -182,6 +184,7 @@ class Collector {
   asio::steady_timer tick_;
 
   std::uint64_t nodes_ticket_ = 0;  // enrolments on their way to the disk
+  std::set<NodeId> durable_nodes_;  // whose number is there
   std::string scan_error_;          // as told last
   bool plans_dirty_ = true;
   MonoTime plans_updated_;

@@ -26,6 +26,12 @@ std::vector<Node> Collector::planned_nodes() const {
 void Collector::update_plans(Now now) {
   const Duration renew_after = config_.probing.plan_lifetime / 3;
   std::set<NodeId> due;
+  if (plans_.seals().changing()) {
+    for (const auto& [id, agent] : agents_) {
+      const bool refused = agent.plan.sessions == 0 && !agent.plan.reason.empty();
+      if (!refused && plans_.note_ack(id, agent.plan.acked_version)) plans_dirty_ = true;
+    }
+  }
   if ((plans_dirty_ || now.mono >= plans_.next_change()) &&
       now.mono - plans_updated_ >= kPlanDebounce) {
     plans_dirty_ = false;

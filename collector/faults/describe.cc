@@ -26,11 +26,6 @@ std::string port_text(PortId port, const NodeTable& nodes) {
   return fmt::format("{}/{}", found->second.name, port.port.value);
 }
 
-std::string name_of(NodeId node, const NodeTable& nodes) {
-  const auto found = nodes.find(node);
-  return found == nodes.end() ? fmt::format("#{}", node.value) : found->second.name;
-}
-
 class Evidence {
  public:
   Evidence(const NodeTable& nodes, const std::vector<optimizer::LinkBelief>& beliefs,

@@ -94,6 +94,9 @@ void Ingest::on_message(const PeerId& from, std::span<const std::uint8_t> bytes,
         } else if constexpr (std::is_same_v<Body, PlanAck>) {
           handle(agent, body);
         } else if constexpr (std::is_same_v<Body, AgentStatus>) {
+          const std::uint64_t before =
+              agent.status ? agent.status->probes_refused_authentication : 0;
+          if (body.probes_refused_authentication > before) agent.probes_refused_at = now.wall;
           agent.status = body;
           agent.status_at = now;
         } else if constexpr (std::is_same_v<Body, ProbeResult>) {

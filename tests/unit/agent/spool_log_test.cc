@@ -132,6 +132,49 @@ TEST_F(SpoolLogTest, ATornTailIsCutAndWhatFollowsIsWrittenBehindTheCut) {
   EXPECT_EQ(to_send(), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12}));
 }
 
+TEST_F(SpoolLogTest, WhereverTheTailIsTornAllBeforeItIsThereAndNothingElse) {
+  for (const std::size_t size : {1U, 7U, 30U, 40U}) append(1, size);
+  const MemoryDisk whole = *disk_;
+  const auto& bytes = whole.files.rbegin()->second.bytes;
+  std::size_t found = 4;
+  for (std::size_t size = bytes.size(); size > 0; --size) {
+    *disk_ = whole;
+    disk_->files.rbegin()->second.bytes.resize(size - 1);
+    restart();
+    const auto left = to_send();
+    ASSERT_EQ(left, range(1, left.size())) << size;
+    ASSERT_LE(left.size(), found) << size;
+    ASSERT_GE(left.size() + 1, found) << size;
+    found = left.size();
+    append(1);
+    ASSERT_EQ(to_send().back(), sequence_) << size;
+  }
+  EXPECT_EQ(found, 0U);
+}
+
+TEST_F(SpoolLogTest, WithoutADiskForDaysOnlyWhatIsRememberedTakesMemory) {
+  options_.memory_bytes_max = 10'000;
+  disk_->create_fails = true;
+  restart();
+  for (int minute = 0; minute < 100; ++minute) {
+    append(10, 500);
+    log_->acknowledge({epoch_, sequence_ - 5});
+    maintain();
+  }
+  EXPECT_EQ(to_send(), range(sequence_ - 4, sequence_));
+  EXPECT_EQ(log_->figures().dropped, 0U);
+  EXPECT_LE(log_->remembered(), 21U);
+  append(100, 500);  // nobody takes these
+  EXPECT_EQ(to_send(), range(sequence_ - 19, sequence_));
+  EXPECT_EQ(log_->figures().dropped, 85U);
+  EXPECT_LE(log_->remembered(), 21U);
+  disk_->create_fails = false;
+  maintain();
+  EXPECT_EQ(log_->figures().in_memory, 0U);
+  restart();
+  EXPECT_EQ(to_send(), range(sequence_ - 19, sequence_));
+}
+
 TEST_F(SpoolLogTest, AfterAPowerCutEverythingSyncedIsThere) {
   for (const std::size_t more : {0U, 5U, 40U, 700U, 1'100U}) {
     SCOPED_TRACE(more);
