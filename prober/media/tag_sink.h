@@ -14,7 +14,7 @@
 
 #include "base/time.h"
 
-namespace linkpilot::media {
+namespace linkpilot::prober {
 
 // Adobe FLV 10.1 E.4.1; the numbers of RTMP message types 8, 9 and 18.
 enum class TagType : std::uint8_t { audio = 8, video = 9, script = 18 };
@@ -34,4 +34,4 @@ class TagSink {
   virtual void on_tag_end(Now now) = 0;
 };
 
-}  // namespace linkpilot::media
+}  // namespace linkpilot::prober
