@@ -163,6 +163,9 @@ struct lp_route_dropped {
 #define LP_MARKS_MAGIC "LPMARKS1"
 #define LP_MARKS_FORMAT 1u
 #define LP_MARKS_WORDS 65536u
+/* Marks whose writer has not said for this long that it is alive are as none: nobody would take
+   them back. */
+#define LP_MARKS_STALE_NS INT64_C(5000000000)
 
 struct lp_marks_header {
   uint8_t magic[8];

@@ -150,6 +150,7 @@ Duration Agent::tick_length(Now now) const {
 void Agent::tick() {
   const Now now = clock_.now();
   const Duration late = std::max(now.mono - next_tick_, Duration::zero());
+  marks_->touch(now.wall);  // each time, so that no step of the clock makes them look stale
   if (engine_) {
     const auto arrivals = engine_->tick(now);
     detector_.on_arrivals(arrivals, now, detected_);
@@ -169,7 +170,6 @@ void Agent::tick() {
 }
 
 void Agent::every_second(Now now) {
-  marks_->touch(now.wall);
   check_plan_age(now);
   report(now);
   keep(now);

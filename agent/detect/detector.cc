@@ -42,6 +42,22 @@ std::string_view to_string(LinkEvent event) {
   return "unknown";
 }
 
+std::string_view to_string(UndoCause cause) {
+  switch (cause) {
+    case UndoCause::none:
+      return "none";
+    case UndoCause::probe_arrived:
+      return "probe_arrived";
+    case UndoCause::answer_arrived:
+      return "answer_arrived";
+    case UndoCause::peer_hears:
+      return "peer_hears_us";
+    case UndoCause::own_trouble:
+      return "own_trouble";
+  }
+  return "unknown";
+}
+
 void DetectorOutput::clear() {
   marks.clear();
   hearing.clear();
@@ -119,7 +135,9 @@ void Detector::on_arrival(Watch& watch, const prober::Arrival& arrival, Now now,
                           DetectorOutput& out) {
   const MonoTime at = arrival.received_mono;
   const bool was_silent = is_silent(watch, at);
-  Rhythm& rhythm = arrival.kind == prober::Arrival::Kind::answer ? watch.answers : watch.probes;
+  const Duration silence = silence_of(watch, at);
+  const bool is_answer = arrival.kind == prober::Arrival::Kind::answer;
+  Rhythm& rhythm = is_answer ? watch.answers : watch.probes;
   if (!rhythm.heard || at > rhythm.last) rhythm.last = at;
   rhythm.heard = true;
   if (arrival.peer_interval > Duration::zero()) {
@@ -144,7 +162,9 @@ void Detector::on_arrival(Watch& watch, const prober::Arrival& arrival, Now now,
     watch.unheard_marked = false;
   } else if (watch.hearing == Hearing::suspect) {
     watch.hearing = Hearing::alive;
-    note(watch, watch.incoming, LinkEvent::undone, now, out);
+    note_undone(watch, watch.incoming,
+                is_answer ? UndoCause::answer_arrived : UndoCause::probe_arrived, silence, now,
+                out);
   } else if (watch.hearing == Hearing::dead) {
     if (watch.arrivals_since_dead == 0 || was_silent) {
       watch.arrivals_since_dead = 0;
@@ -160,8 +180,12 @@ void Detector::take_word(Watch& watch, const prober::Arrival& arrival, Now now,
                          DetectorOutput& out) {
   if (arrival.peer_hears_us) {
     if (watch.word == Word::deaf && watch.hearing == Hearing::alive) {
-      note(watch, watch.incoming.reversed(),
-           watch.deaf_confirmed ? LinkEvent::peer_hears : LinkEvent::undone, now, out);
+      const LinkId outgoing = watch.incoming.reversed();
+      if (watch.deaf_confirmed) {
+        note(watch, outgoing, LinkEvent::peer_hears, now, out);
+      } else {
+        note_undone(watch, outgoing, UndoCause::peer_hears, {}, now, out);
+      }
     }
     watch.word = Word::hears;
     watch.deaf_confirmed = false;
@@ -169,6 +193,7 @@ void Detector::take_word(Watch& watch, const prober::Arrival& arrival, Now now,
   }
   if (watch.word == Word::deaf) return;
   watch.word = Word::deaf;
+  watch.deaf_at = now.mono;
   watch.deaf_confirm_at = confirm_time(watch, now.mono);
   if (watch.hearing != Hearing::alive) return;
   watch.episode = ++episodes_;
@@ -265,7 +290,8 @@ void Detector::suspect_self(Now now, std::uint32_t peers, DetectorOutput& out) {
   for (auto& [link, watch] : watches_) {
     if (watch.hearing != Hearing::suspect) continue;
     watch.hearing = Hearing::alive;
-    note(watch, watch.incoming, LinkEvent::undone, now, out);
+    note_undone(watch, watch.incoming, UndoCause::own_trouble, silence_of(watch, now.mono), now,
+                out);
     say(watch, now, out);
   }
 }
@@ -325,6 +351,18 @@ void Detector::note(const Watch& watch, LinkId link, LinkEvent event, Now now,
                              .episode = watch.episode,
                              .time = now.wall,
                              .silence = silence_of(watch, now.mono)});
+}
+
+void Detector::note_undone(const Watch& watch, LinkId link, UndoCause cause, Duration silence,
+                           Now now, DetectorOutput& out) {
+  const MonoTime since = cause == UndoCause::peer_hears ? watch.deaf_at : watch.suspected_at;
+  out.transitions.push_back({.event = LinkEvent::undone,
+                             .link = link,
+                             .episode = watch.episode,
+                             .time = now.wall,
+                             .silence = silence,
+                             .skipped = now.mono - since,
+                             .cause = cause});
 }
 
 // Brings what was said in line with what is believed; says only what changed.

@@ -64,6 +64,16 @@ enum class LinkEvent : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(LinkEvent event);
 
+// Why a suspicion was taken back.
+enum class UndoCause : std::uint8_t {
+  none,
+  probe_arrived,   // of the peer
+  answer_arrived,  // to a probe of ours
+  peer_hears,      // the peer's word: it hears us again
+  own_trouble,     // all peers were silent at once: it was us
+};
+[[nodiscard]] std::string_view to_string(UndoCause cause);
+
 // What an operator sees: the change, on which link (in the direction packets arrive; zero for
 // events about this node), and the silence that led to it.
 struct LinkTransition {
@@ -72,6 +82,8 @@ struct LinkTransition {
   std::uint64_t episode = 0;
   UnixNanos time{};
   Duration silence{};
+  Duration skipped{};  // undone: for how long look-ups went another way
+  UndoCause cause = UndoCause::none;
   std::uint32_t peers = 0;  // self_suspected: how many
 };
 
@@ -135,6 +147,7 @@ class Detector {
     bool deaf_confirmed = false;
     std::uint64_t episode = 0;
     MonoTime suspected_at;
+    MonoTime deaf_at;
     MonoTime confirm_at;
     MonoTime deaf_confirm_at;
     std::uint32_t arrivals_since_dead = 0;
@@ -154,6 +167,8 @@ class Detector {
   static void vouch(const Watch& watch, Now now, DetectorOutput& out);
   void say(Watch& watch, Now now, DetectorOutput& out);
   void note(const Watch& watch, LinkId link, LinkEvent event, Now now, DetectorOutput& out) const;
+  static void note_undone(const Watch& watch, LinkId link, UndoCause cause, Duration silence,
+                          Now now, DetectorOutput& out);
   [[nodiscard]] bool is_silent(const Watch& watch, MonoTime now) const;
   [[nodiscard]] Duration silence_of(const Watch& watch, MonoTime now) const;
   [[nodiscard]] std::uint32_t peers_all_quiet(MonoTime now) const;

@@ -53,6 +53,10 @@ AgentEvent to_event(const LinkTransition& transition, const PlanKeeper& names) {
                  std::to_string(link.to.port.value) +
                  " episode=" + std::to_string(transition.episode) +
                  " silence=" + format_duration(transition.silence);
+  if (transition.event == LinkEvent::undone) {
+    event.detail += " skipped=" + format_duration(transition.skipped) +
+                    " cause=" + std::string(to_string(transition.cause));
+  }
   return event;
 }
 

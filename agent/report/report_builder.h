@@ -30,7 +30,8 @@ class ReportBuilder {
   std::uint64_t samples_dropped_ = 0;
 };
 
-// "link=fra-1/0->nyc-1/0 episode=3 silence=186ms"
+// "link=fra-1/0->nyc-1/0 episode=3 silence=186ms"; of an undone skip also for how long it held and
+// what undid it: "... skipped=24ms cause=probe_arrived"
 [[nodiscard]] AgentEvent to_event(const LinkTransition& transition, const PlanKeeper& names);
 
 }  // namespace linkpilot::agent

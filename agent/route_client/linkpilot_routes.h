@@ -164,7 +164,8 @@ LPR_API lpr_status lpr_turn(lpr_reader* reader, lpr_direction direction, const u
                             uint32_t remaining_count, uint32_t hops_max, int64_t now_ns,
                             lpr_turn_answer* answer);
 
-/* 1 if the link to that hop is marked dead in the direction in which the media would travel. */
+/* 1 if the link to that hop is marked dead in the direction in which the media would travel, by an
+   agent that was alive within the last 5 s. */
 LPR_API int lpr_is_dead(lpr_reader* reader, lpr_direction direction, const lpr_hop* hop);
 /* A node of the table, by number: 0, or -1 if the table does not name it. */
 LPR_API int lpr_describe_node(lpr_reader* reader, uint16_t id, lpr_node* node);

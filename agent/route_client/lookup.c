@@ -58,12 +58,24 @@ static const struct lp_route_node* node_of(const struct lp_route_view* view, uin
   return slot == NULL ? NULL : &view->nodes[slot->node_index];
 }
 
-static int is_marked(const struct lp_marks_word* marks, lpr_direction direction, lpr_hop hop) {
+/* Whether the agent that wrote the marks has lately said that it is alive. A clock that was stepped
+   back makes its word seem to be of the future: it is believed. */
+static int is_kept_up(const struct lp_marks_word* marks, int64_t now) {
+  const struct lp_marks_header* header = (const struct lp_marks_header*)(const void*)marks - 1;
+  return now - __atomic_load_n(&header->written_ns, __ATOMIC_RELAXED) <= LP_MARKS_STALE_NS;
+}
+
+static int is_marked(const struct lpr_snapshot* snapshot, lpr_direction direction, lpr_hop hop,
+                     int64_t now_ns) {
+  const struct lp_marks_word* marks = snapshot->marks;
   if (marks == NULL) return 0;
   const struct lp_marks_word* word = &marks[hop.node];
   const uint64_t dead =
       __atomic_load_n(direction == LPR_PUSH ? &word->outbound : &word->inbound, __ATOMIC_RELAXED);
-  return (int)(dead >> ((hop.near_port & 7u) * 8u + (hop.far_port & 7u)) & 1u);
+  if (__builtin_expect((dead >> ((hop.near_port & 7u) * 8u + (hop.far_port & 7u)) & 1u) == 0, 1)) {
+    return 0;
+  }
+  return is_kept_up(marks, now_or(now_ns));
 }
 
 static const lpr_path* paths_of(const struct lp_route_view* view, const target_slot* slot,
@@ -92,7 +104,7 @@ static const char* dropped_reason(const struct lp_route_view* view, uint16_t nod
 /* The direct path to a node of the table: a live one of its candidates, else a marked one, else
    over the first port of each. 0 if there is no port to use. */
 static int direct_path(const struct lpr_snapshot* snapshot, const target_slot* slot,
-                       lpr_direction direction, lpr_path* path) {
+                       lpr_direction direction, int64_t now_ns, lpr_path* path) {
   const struct lp_route_view* view = &snapshot->view;
   uint32_t count;
   const lpr_path* paths = paths_of(view, slot, direction, &count);
@@ -100,7 +112,7 @@ static int direct_path(const struct lpr_snapshot* snapshot, const target_slot* s
   for (uint32_t i = 0; i < count; ++i) {
     if (paths[i].hop_count != 1) continue;
     if (best == NULL) best = &paths[i];
-    if (!is_marked(snapshot->marks, direction, paths[i].hops[0])) {
+    if (!is_marked(snapshot, direction, paths[i].hops[0], now_ns)) {
       best = &paths[i];
       break;
     }
@@ -121,12 +133,12 @@ static int direct_path(const struct lpr_snapshot* snapshot, const target_slot* s
 }
 
 static lpr_status answer_expired(const struct lpr_snapshot* snapshot, const target_slot* slot,
-                                 lpr_direction direction, lpr_route* route) {
+                                 lpr_direction direction, int64_t now_ns, lpr_route* route) {
   route->flags = LPR_ROUTE_STALE | LPR_ROUTE_EXPIRED;
-  if (!direct_path(snapshot, slot, direction, &route->direct)) return LPR_NO_ROUTE;
+  if (!direct_path(snapshot, slot, direction, now_ns, &route->direct)) return LPR_NO_ROUTE;
   route->paths = &route->direct;
   route->path_count = 1;
-  if (is_marked(snapshot->marks, direction, route->direct.hops[0])) {
+  if (is_marked(snapshot, direction, route->direct.hops[0], now_ns)) {
     route->flags |= LPR_ROUTE_ALL_DEAD;
   }
   return LPR_OK;
@@ -145,7 +157,9 @@ static lpr_status answer(const struct lpr_snapshot* snapshot, const target_slot*
   route->version = header->version;
   route->reason = NULL;
   const int64_t now = now_or(now_ns);
-  if (now >= header->hard_expiry_ns) return answer_expired(snapshot, slot, direction, route);
+  if (now >= header->hard_expiry_ns) {
+    return answer_expired(snapshot, slot, direction, now, route);
+  }
   route->flags = now >= header->soft_expiry_ns ? LPR_ROUTE_STALE : 0;
   uint32_t count;
   const lpr_path* paths = paths_of(view, slot, direction, &count);
@@ -156,7 +170,7 @@ static lpr_status answer(const struct lpr_snapshot* snapshot, const target_slot*
   route->paths = paths;
   route->path_count = count;
   for (uint32_t i = 0; i < count; ++i) {
-    if (!is_marked(snapshot->marks, direction, paths[i].hops[0])) {
+    if (!is_marked(snapshot, direction, paths[i].hops[0], now)) {
       route->chosen = i;
       if (i != 0) route->flags |= LPR_ROUTE_SKIPPED;
       return LPR_OK;
@@ -228,14 +242,14 @@ static int visits(const lpr_path* path, uint16_t node) {
 /* A link to `next` that the candidates in `slot` start with, a live one if there is: 2 live, 1
    marked dead, 0 none. */
 static int first_link(const struct lpr_snapshot* snapshot, const target_slot* slot,
-                      lpr_direction direction, uint16_t next, lpr_hop* link) {
+                      lpr_direction direction, uint16_t next, int64_t now_ns, lpr_hop* link) {
   uint32_t count;
   int found = 0;
   if (slot == NULL) return 0;
   const lpr_path* paths = paths_of(&snapshot->view, slot, direction, &count);
   for (uint32_t i = 0; i < count; ++i) {
     if (paths[i].hops[0].node != next) continue;
-    const int is_live = !is_marked(snapshot->marks, direction, paths[i].hops[0]);
+    const int is_live = !is_marked(snapshot, direction, paths[i].hops[0], now_ns);
     if (is_live || found == 0) *link = paths[i].hops[0];
     if (is_live) return 2;
     found = 1;
@@ -245,7 +259,7 @@ static int first_link(const struct lpr_snapshot* snapshot, const target_slot* sl
 
 static const lpr_path* same_path(const struct lpr_snapshot* snapshot, const target_slot* slot,
                                  lpr_direction direction, const uint16_t* remaining,
-                                 uint32_t remaining_count) {
+                                 uint32_t remaining_count, int64_t now_ns) {
   uint32_t count;
   if (slot == NULL) return NULL;
   const lpr_path* paths = paths_of(&snapshot->view, slot, direction, &count);
@@ -253,7 +267,7 @@ static const lpr_path* same_path(const struct lpr_snapshot* snapshot, const targ
     uint32_t same = 0;
     if (paths[i].hop_count != remaining_count) continue;
     while (same < remaining_count && paths[i].hops[same].node == remaining[same]) ++same;
-    if (same == remaining_count && !is_marked(snapshot->marks, direction, paths[i].hops[0])) {
+    if (same == remaining_count && !is_marked(snapshot, direction, paths[i].hops[0], now_ns)) {
       return &paths[i];
     }
   }
@@ -263,10 +277,10 @@ static const lpr_path* same_path(const struct lpr_snapshot* snapshot, const targ
 /* Fills `path` with the remaining nodes: as this table has that path if it does, else with a link
    to the next hop that the table uses, a live one if there is. Ports that nobody names are 0. */
 static void keep_going(const struct lpr_snapshot* snapshot, lpr_direction direction,
-                       const uint16_t* remaining, uint32_t count, lpr_path* path) {
+                       const uint16_t* remaining, uint32_t count, int64_t now_ns, lpr_path* path) {
   const target_slot* target = find_number(&snapshot->view, remaining[count - 1]);
   const target_slot* next = find_number(&snapshot->view, remaining[0]);
-  const lpr_path* known = same_path(snapshot, target, direction, remaining, count);
+  const lpr_path* known = same_path(snapshot, target, direction, remaining, count, now_ns);
   if (known != NULL) {
     *path = *known;
     return;
@@ -274,21 +288,22 @@ static void keep_going(const struct lpr_snapshot* snapshot, lpr_direction direct
   memset(path, 0, sizeof *path);
   path->hop_count = (uint8_t)count;
   for (uint32_t i = 0; i < count; ++i) path->hops[i].node = remaining[i];
-  if (first_link(snapshot, target, direction, remaining[0], &path->hops[0]) == 2) return;
+  if (first_link(snapshot, target, direction, remaining[0], now_ns, &path->hops[0]) == 2) return;
   lpr_hop link;
-  if (first_link(snapshot, next, direction, remaining[0], &link) != 0) path->hops[0] = link;
+  if (first_link(snapshot, next, direction, remaining[0], now_ns, &link) != 0) path->hops[0] = link;
 }
 
 /* The first candidate that is sure not to come back. One that asks the unreachable node later on is
    worth less than any that does not. */
 static const lpr_path* find_turn(const struct lpr_snapshot* snapshot, const target_slot* slot,
-                                 lpr_direction direction, uint16_t unreachable, uint32_t hops_max) {
+                                 lpr_direction direction, uint16_t unreachable, uint32_t hops_max,
+                                 int64_t now_ns) {
   uint32_t count;
   const lpr_path* paths = paths_of(&snapshot->view, slot, direction, &count);
   const lpr_path* second_best = NULL;
   for (uint32_t i = 0; i < count; ++i) {
     if ((paths[i].flags & LPR_PATH_LOOP_FREE) == 0 || paths[i].hop_count > hops_max ||
-        is_marked(snapshot->marks, direction, paths[i].hops[0])) {
+        is_marked(snapshot, direction, paths[i].hops[0], now_ns)) {
       continue;
     }
     if (slot->node == unreachable || !visits(&paths[i], unreachable)) return &paths[i];
@@ -313,13 +328,13 @@ lpr_status lpr_turn(lpr_reader* reader, lpr_direction direction, const uint16_t*
     if (remaining[i] == view->header->node) return LPR_BAD_ARGUMENT; /* it would come back */
   }
   if (find_number(view, remaining[0]) == NULL) return LPR_UNKNOWN_TARGET;
-  keep_going(snapshot, direction, remaining, remaining_count, &answer_out->path);
-  if (!is_marked(snapshot->marks, direction, answer_out->path.hops[0])) return LPR_OK;
+  keep_going(snapshot, direction, remaining, remaining_count, now_ns, &answer_out->path);
+  if (!is_marked(snapshot, direction, answer_out->path.hops[0], now_ns)) return LPR_OK;
   /* What was loop-free long ago may not be so now. */
   if (now_or(now_ns) >= view->header->hard_expiry_ns) return LPR_NO_TURN;
   const target_slot* slot = find_number(view, remaining[remaining_count - 1]);
   if (slot == NULL) return LPR_UNKNOWN_TARGET;
-  const lpr_path* turn = find_turn(snapshot, slot, direction, remaining[0], hops_max);
+  const lpr_path* turn = find_turn(snapshot, slot, direction, remaining[0], hops_max, now_ns);
   if (turn == NULL) return LPR_NO_TURN;
   answer_out->path = *turn;
   answer_out->turned = 1;
@@ -340,7 +355,7 @@ void lpr_hold(lpr_reader* reader) {
 void lpr_release(lpr_reader* reader) { reader->is_held = 0; }
 
 int lpr_is_dead(lpr_reader* reader, lpr_direction direction, const lpr_hop* hop) {
-  return is_marked(last_of(reader)->marks, direction, *hop);
+  return is_marked(last_of(reader), direction, *hop, LPR_TIME_COARSE);
 }
 
 int lpr_info(lpr_reader* reader, lpr_table_info* info) {

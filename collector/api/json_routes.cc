@@ -236,9 +236,9 @@ Json links_json(const CollectorView& view, std::optional<NodeId> from, std::opti
                              return belief.link < wanted;
                            });
       const bool believed = found != view.beliefs.end() && found->link == link;
-      const auto history = view.histories.find(link);
+      const LinkHistory* const history = view.histories.find(link);
       links.push_back(link_json(view, paced, believed ? *found : optimizer::LinkBelief{},
-                                history == view.histories.end() ? LinkHistory{} : history->second));
+                                history == nullptr ? LinkHistory{} : *history));
     }
   }
   return {{"links", std::move(links)}};

@@ -20,7 +20,8 @@ constexpr Duration kViewFresh = std::chrono::milliseconds(250);
 constexpr auto kViewPatience = std::chrono::milliseconds(500);
 // Reports this young are folded again after a restart; at most so many.
 constexpr Duration kRefoldAge = std::chrono::seconds(90);
-constexpr std::size_t kRefoldMax = 100'000;
+// So many reports of each agent fill an estimate's window from both ends; more only delay the start.
+constexpr std::size_t kRefoldReportsEach = optimizer::LinkEstimate::kWindowSlots / 2;
 
 StoreOptions store_options(const CollectorConfig& config) {
   StoreOptions options;
@@ -121,6 +122,7 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys
   hooks.on_probe_result = [this](NodeId from, const ProbeResult& result) {
     probes_.answer(from, result);
   };
+  hooks.on_backlog = [this] { asio::post(loop_, [this] { work_backlog(); }); };
   hooks.address_of = [this](const std::string& key) { return door_.address_of(key); };
   ingest_ =
       std::make_unique<Ingest>(registry_, agents_, estimates_, *store_, *events_, std::move(hooks));
@@ -152,14 +154,19 @@ void Collector::restore(const Restored& restored) {
     agent.profile->name = agent.name;
   }
   ingest_->restore(restored.dedup, now);
+  if (!restored.damage.empty()) tell(EventLevel::error, "store_damaged", "", restored.damage);
   publisher_.restore(restored.tables);
   const Status status = visit_reports_since(
-      config_.store.path, now.wall - kRefoldAge, kRefoldMax, [&](const ReportRow& row) {
+      config_.store.path, now.wall - kRefoldAge, kRefoldReportsEach * restored.nodes.size(), [&](const ReportRow& row) {
         Result<AgentMessage> message = schemas::decode_agent_message(row.bytes());
         if (!message || !std::holds_alternative<Report>(*message)) return;
         ingest_->refold(row.node, std::get<Report>(*message), row.received, now);
       });
   if (!status) tell(EventLevel::warn, "history_unreadable", "", status.error().message);
+}
+
+void Collector::work_backlog() {
+  if (ingest_->work()) asio::post(loop_, [this] { work_backlog(); });
 }
 
 void Collector::start() {

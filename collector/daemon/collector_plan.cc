@@ -57,28 +57,35 @@ void Collector::send_plan(AgentRecord& agent, Now now) {
   entrances_->send(agent.connection->connection, schemas::encode(CollectorMessage(plan)));
 }
 
-void Collector::on_hello(AgentRecord& agent, bool returned) {
-  const Now now = clock_.now();
+// What a node says of itself is kept, so that a restarted collector knows its fleet at once.
+void Collector::note_profile(const AgentRecord& agent) {
+  const RegistryEntry* entry = registry_.find(agent.id);
+  if (entry == nullptr) return;
   Hello hello;
   hello.kind = ClientKind::agent;
+  hello.self = *agent.profile;
+  std::vector<std::uint8_t> octets = schemas::encode(AgentMessage(hello));
+  std::vector<std::uint8_t>& stored = stored_profiles_[agent.id];
+  if (stored == octets) return;
+  stored = octets;
+  store_->put_nodes({{*entry, std::move(octets)}});
+}
+
+void Collector::on_hello(AgentRecord& agent, bool returned) {
+  const Now now = clock_.now();
   if (agent.profile) {
-    hello.self = *agent.profile;
-    StoredNode stored;
-    const RegistryEntry* entry = registry_.find(agent.id);
-    if (entry != nullptr) {
-      stored.entry = *entry;
-      stored.hello = schemas::encode(AgentMessage(hello));
-      store_->put_nodes({std::move(stored)});
-    }
-  }
-  if (agent.profile) {
-    // Its peers must know it before it is of use to anybody: no debounce for those.
+    note_profile(agent);
     plans_dirty_ = true;
-    plans_updated_ = now.mono - kPlanDebounce;
     if (returned) plans_.warm_node(agent.id, now.mono);
     agent.plan.sent = UnixNanos{};
+    if (plans_.find(agent.id) == nullptr) {
+      // A new node, which its peers must know before it is of use to anybody: no debounce, unless
+      // a whole fleet comes at once.
+      if (now.mono - hello_planned_ >= kPlanDebounce) plans_updated_ = now.mono - kPlanDebounce;
+      hello_planned_ = now.mono;
+    }
     update_plans(now);
-    if (agent.plan.sent.ns == 0) send_plan(agent, now);
+    if (agent.plan.sent.ns == 0 && plans_.find(agent.id) != nullptr) send_plan(agent, now);
   }
   const PublishedTable* published = publisher_.current(agent.id);
   if (published != nullptr && agent.table.loaded != published->table->version) send_table(agent);

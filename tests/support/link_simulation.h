@@ -14,6 +14,21 @@
 
 namespace linkpilot::agent {
 
+// A packet as a scripted fate knows it.
+struct SimulatedPacket {
+  std::size_t from = 0;  // end that sends it
+  bool is_answer = false;
+  bool of_burst = false;
+  std::uint64_t number =
+      0;  // of the probe, or of the one it answers; of a burst: how many are left
+  MonoTime left;
+};
+struct PacketFate {
+  bool lost = false;
+  Duration jitter{};
+};
+using FateOf = std::function<PacketFate(const SimulatedPacket&)>;
+
 struct LinkSimulationOptions {
   Duration delay_ab = std::chrono::milliseconds(20);
   Duration delay_ba = std::chrono::milliseconds(20);
@@ -23,6 +38,7 @@ struct LinkSimulationOptions {
   Duration tick = std::chrono::milliseconds(5);
   DetectorOptions detector{};
   std::uint64_t seed = 1;
+  FateOf fate{};  // if set, decides instead of `jitter` and `loss`
 };
 
 class LinkSimulation {
@@ -41,6 +57,8 @@ class LinkSimulation {
       e.next_probe = MonoTime{} + phase();
       e.next_tick = MonoTime{} + Duration(static_cast<std::int64_t>(
                                      rng_.below(static_cast<std::uint64_t>(options.tick.count()))));
+      e.first_probe = e.next_tick;
+      while (e.first_probe < e.next_probe) e.first_probe += options.tick;
       PlannedLink planned;
       planned.link = e.outgoing;
       planned.interval = options.interval;
@@ -73,6 +91,8 @@ class LinkSimulation {
   void stall(std::size_t end, Duration length) { ends_[end].next_tick += length; }
 
   [[nodiscard]] MonoTime time() const { return time_; }
+  // When probe 0 of this end leaves: with the first tick after it is due.
+  [[nodiscard]] MonoTime first_probe(std::size_t end) const { return ends_[end].first_probe; }
   [[nodiscard]] const Detector& detector(std::size_t end) const { return ends_[end].detector; }
   struct Marks {
     bool outbound = false;
@@ -80,6 +100,13 @@ class LinkSimulation {
     friend bool operator==(const Marks&, const Marks&) = default;
   };
   [[nodiscard]] Marks marks(std::size_t end) const { return ends_[end].marks; }
+  // A stretch in which look-ups of this end skipped the link, in either direction.
+  struct Skip {
+    MonoTime from;
+    MonoTime until;  // zero: still
+    friend bool operator==(const Skip&, const Skip&) = default;
+  };
+  [[nodiscard]] const std::vector<Skip>& skips(std::size_t end) const { return ends_[end].skips; }
   [[nodiscard]] MonoTime outbound_marked_at(std::size_t end) const { return ends_[end].marked_at; }
   [[nodiscard]] std::size_t count(std::size_t end, LinkEvent event) const {
     std::size_t n = 0;
@@ -98,6 +125,8 @@ class LinkSimulation {
     bool is_answer = false;
     bool hears = true;
     std::uint8_t flow = 0;
+    bool of_burst = false;
+    std::uint64_t number = 0;
   };
   struct End {
     explicit End(const DetectorOptions& options) : detector(options) {}
@@ -105,6 +134,8 @@ class LinkSimulation {
     LinkId outgoing;
     MonoTime next_probe;
     MonoTime next_tick;
+    MonoTime first_probe;
+    std::uint64_t probes = 0;
     MonoTime expected_tick;
     std::uint32_t burst_left = 0;
     MonoTime burst_next;
@@ -113,6 +144,7 @@ class LinkSimulation {
     SimPath<Packet> outbound;
     DetectorOutput out;
     Marks marks;
+    std::vector<Skip> skips;
     MonoTime marked_at;
     std::vector<Alarm> alarms;
     std::vector<LinkTransition> transitions;
@@ -124,10 +156,19 @@ class LinkSimulation {
         rng_.below(static_cast<std::uint64_t>(options_.interval.count()))));
   }
 
-  void send(std::size_t from, bool is_answer) {
+  void send(std::size_t from, Packet packet) {
     End& end = ends_[from];
     end.flow ^= 1;
-    end.outbound.send({is_answer, end.hears, end.flow}, time_, rng_);
+    packet.hears = end.hears;
+    packet.flow = end.flow;
+    if (options_.fate) {
+      const PacketFate fate =
+          options_.fate({from, packet.is_answer, packet.of_burst, packet.number, time_});
+      if (fate.lost) return;
+      end.outbound.impairment.base =
+          (from == kA ? options_.delay_ab : options_.delay_ba) + fate.jitter;
+    }
+    end.outbound.send(packet, time_, rng_);
   }
 
   void turn(std::size_t which) {
@@ -135,7 +176,7 @@ class LinkSimulation {
     const Now now = now_at(time_);
     const Duration late = end.expected_tick.ns == 0 ? Duration{} : time_ - end.expected_tick;
     arrivals_.clear();
-    std::uint32_t answers = 0;
+    answers_.clear();
     while (const auto arrival = ends_[1 - which].outbound.take(time_)) {
       const Packet& packet = arrival->packet;
       using Kind = prober::Arrival::Kind;
@@ -146,18 +187,19 @@ class LinkSimulation {
                            .received_mono = arrival->time,
                            .peer_hears_us = packet.hears,
                            .peer_interval = options_.interval});
-      if (!packet.is_answer) ++answers;
+      if (packet.is_answer) continue;
+      answers_.push_back({.is_answer = true, .of_burst = packet.of_burst, .number = packet.number});
     }
     end.detector.on_arrivals(arrivals_, now, end.out);
     end.detector.judge(now, late, end.out);
     take_output(end);
-    for (std::uint32_t i = 0; i < answers; ++i) send(which, true);
-    for (; end.next_probe <= time_; end.next_probe += options_.interval) {
+    for (const Packet& answer : answers_) send(which, answer);
+    for (; end.next_probe <= time_; end.next_probe += options_.interval, ++end.probes) {
       // A probe that is due long ago is missed by us, not sent late.
-      if (time_ - end.next_probe < options_.interval) send(which, false);
+      if (time_ - end.next_probe < options_.interval) send(which, {.number = end.probes});
     }
     for (; end.burst_left > 0 && end.burst_next <= time_; --end.burst_left) {
-      send(which, false);
+      send(which, {.of_burst = true, .number = end.burst_left});
       end.burst_next += options_.detector.burst_interval;
     }
     end.next_tick = time_ + options_.tick;
@@ -167,7 +209,11 @@ class LinkSimulation {
   void take_output(End& end) {
     for (const MarkChange& change : end.out.marks) {
       if (change.outbound_dead && !end.marks.outbound) end.marked_at = time_;
+      const bool was_marked = end.marks != Marks{};
       end.marks = {change.outbound_dead, change.inbound_dead};
+      const bool is_marked = end.marks != Marks{};
+      if (is_marked && !was_marked) end.skips.push_back({time_, MonoTime{}});
+      if (!is_marked && was_marked) end.skips.back().until = time_;
     }
     for (const HearingChange& change : end.out.hearing) end.hears = change.hearing;
     if (!end.out.bursts.empty()) {
@@ -185,6 +231,7 @@ class LinkSimulation {
   MonoTime time_;
   std::array<End, 2> ends_;
   std::vector<prober::Arrival> arrivals_;
+  std::vector<Packet> answers_;
 };
 
 }  // namespace linkpilot::agent

@@ -4,6 +4,8 @@
 Each contender runs in triangles of its own, all at the same time; each cut hits the link that the stream
 leaves a by, at a random phase, and a contender is healed and settled before its next one. Links have no
 delay, so the gap is detection and reaction alone: the longest interval between two arrivals at b around the cut.
+
+With --noise nothing is cut: see noise.py.
 """
 
 import argparse
@@ -22,6 +24,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import contenders  # noqa: E402
 import frame  # noqa: E402
+import noise  # noqa: E402
 from linkpilot_contender import LinkPilot  # noqa: E402
 from triangle import Triangle  # noqa: E402
 
@@ -132,7 +135,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     frame.add_options(parser, runs=40)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--noise", action="store_true",
+                        help="no cuts: false skips of links that only lose packets, in simulated days")
+    parser.add_argument("--days", type=int, default=40, help="of --noise (default: %(default)s)")
     options = parser.parse_args()
+    if options.noise:
+        noise.run(frame.Frame("react", options), options)
+        return
     needed = {"nft": "nftables", "ip": "iproute2"}
     if not options.no_peers:
         needed |= {"bird": "bird2", "babeld": "babeld"}

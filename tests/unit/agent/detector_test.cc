@@ -135,6 +135,15 @@ TEST(Detector, UndoesASuspicionAtTheFirstArrivalAndSaysSo) {
   EXPECT_EQ(sim.marks(kA), Marks{});
   EXPECT_EQ(sim.marks(kB), Marks{});
   EXPECT_GE(sim.count(kB, LinkEvent::undone), 1U);
+  for (const LinkTransition& change : sim.transitions(kB)) {
+    if (change.event != LinkEvent::undone) continue;
+    EXPECT_NE(change.cause, UndoCause::none);
+    EXPECT_GT(change.skipped, Duration::zero());
+    EXPECT_LE(change.skipped, milliseconds(70));
+    if (change.cause != UndoCause::peer_hears) {
+      EXPECT_GE(change.silence, milliseconds(150));
+    }
+  }
   EXPECT_EQ(sim.count(kB, LinkEvent::dead), 0U);
   EXPECT_EQ(sim.alarms(kB).back().state, LinkState::alive);
 }

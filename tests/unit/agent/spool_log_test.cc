@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "agent/spool/crc32c.h"
 #include "base/rng.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/unit/agent/memory_spool_files.h"
@@ -21,19 +20,6 @@ std::vector<std::uint8_t> octets_of(std::uint64_t seed, std::size_t size) {
   std::vector<std::uint8_t> bytes(size);
   for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(rng.next());
   return bytes;
-}
-
-TEST(Crc32c, IsTheOneOfRfc3720) {
-  // RFC 3720 appendix B.4.
-  const std::vector<std::uint8_t> zeros(32, 0);
-  EXPECT_EQ(crc32c(zeros), 0x8A9136AAU);
-  const std::vector<std::uint8_t> ones(32, 0xFF);
-  EXPECT_EQ(crc32c(ones), 0x62A8AB43U);
-  std::vector<std::uint8_t> rising(32);
-  for (std::size_t i = 0; i < rising.size(); ++i) rising[i] = static_cast<std::uint8_t>(i);
-  EXPECT_EQ(crc32c(rising), 0x46DD794EU);
-  const std::span<const std::uint8_t> all(rising);
-  EXPECT_EQ(crc32c(all.subspan(5), crc32c(all.first(5))), 0x46DD794EU);
 }
 
 TEST(SpoolFormat, ReadsBackWhatWasWrittenUpToAnyCut) {

@@ -116,6 +116,21 @@ TEST_F(Lookup, SkipsAFirstHopMarkedDeadInTheMediasDirection) {
   EXPECT_EQ(route_.chosen, 0U);
 }
 
+TEST_F(Lookup, IgnoresMarksWhoseAgentHasFallenSilent) {
+  mark(2, 0, 1, MediaFlow::outbound);
+  const std::int64_t written = samples::kCreated.ns;
+  ASSERT_EQ(look("fra-1", LPR_PUSH, written + LP_MARKS_STALE_NS), LPR_OK);
+  EXPECT_EQ(route_.chosen, 1U);
+  ASSERT_EQ(look("fra-1", LPR_PUSH, written + LP_MARKS_STALE_NS + 1), LPR_OK);
+  EXPECT_EQ(route_.chosen, 0U);
+  EXPECT_EQ(route_.flags, 0U);
+  ASSERT_EQ(look("fra-1", LPR_PUSH, written - 3'600'000'000'000), LPR_OK);
+  EXPECT_EQ(route_.chosen, 1U) << "a clock set back by an hour";
+  marks_->touch(UnixNanos{written + LP_MARKS_STALE_NS});
+  ASSERT_EQ(look("fra-1", LPR_PUSH, written + LP_MARKS_STALE_NS + 1), LPR_OK);
+  EXPECT_EQ(route_.chosen, 1U) << "it is back";
+}
+
 TEST_F(Lookup, SaysSoWhenEveryFirstHopIsDead) {
   mark(2, 0, 1, MediaFlow::outbound);
   mark(3, 1, 0, MediaFlow::outbound);
@@ -318,6 +333,7 @@ TEST_F(Turn, StaysWithinTheHopBudget) {
 TEST_F(Turn, DoesNotTurnByAnExpiredTable) {
   mark(2, 0, 1, MediaFlow::outbound);
   mark(2, 1, 0, MediaFlow::outbound);
+  marks_->touch(samples::kHard);
   EXPECT_EQ(turn({2, 3, 4}, 3, samples::kHard.ns), LPR_NO_TURN);
   EXPECT_EQ(turn({3, 4}, 3, samples::kHard.ns), LPR_OK) << "keeping on needs no table";
 }

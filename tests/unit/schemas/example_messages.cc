@@ -146,7 +146,7 @@ std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages
 std::vector<std::pair<std::string, AgentMessage>> example_agent_messages_v3() {
   AgentStatus status;
   status.probes_refused_authentication = 51;
-  return {{"status_refused_probes", status}};
+  return {{"status_refused_probes", status}, {"report_packed", example_report()}};
 }
 
 std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages_v3() {
