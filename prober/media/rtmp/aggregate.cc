@@ -20,6 +20,7 @@ void AggregateReader::begin(std::uint32_t octets, std::uint32_t timestamp_ms) {
   left_ = octets;
   timestamp_ms_ = timestamp_ms;
   first_ = true;
+  begun_ = 0;
 }
 
 bool AggregateReader::take_header(Deinterleaver& out, std::uint8_t lane, Now now, bool& fits) {
@@ -32,6 +33,7 @@ bool AggregateReader::take_header(Deinterleaver& out, std::uint8_t lane, Now now
   if (!is_media(type) || tag_octets_ > left_) return false;
   if (first_) first_ms_ = time;
   first_ = false;
+  begun_ |= 1U << type;
   tag_left_ = tag_octets_;
   fits = out.begin(lane,
                    {.type = static_cast<prober::TagType>(type),
@@ -39,6 +41,12 @@ bool AggregateReader::take_header(Deinterleaver& out, std::uint8_t lane, Now now
                     .timestamp_ms = timestamp_ms_ + (time - first_ms_)},
                    now);
   return true;
+}
+
+void AggregateReader::end_tag(Deinterleaver& out, std::uint8_t lane, Now now) {
+  out.end(lane, now);
+  ++tags_;
+  state_ = State::back_pointer;
 }
 
 bool AggregateReader::body(std::span<const std::uint8_t> part, Deinterleaver& out,
@@ -51,8 +59,7 @@ bool AggregateReader::body(std::span<const std::uint8_t> part, Deinterleaver& ou
       tag_left_ -= octets;
       left_ -= octets;
       if (tag_left_ > 0) return true;
-      out.end(lane, now);
-      state_ = State::back_pointer;
+      end_tag(out, lane, now);
       continue;
     }
     field_[field_octets_++] = part.front();
@@ -71,8 +78,7 @@ bool AggregateReader::body(std::span<const std::uint8_t> part, Deinterleaver& ou
       } else if (!fits) {
         return false;
       } else if (tag_left_ == 0) {
-        out.end(lane, now);
-        state_ = State::back_pointer;
+        end_tag(out, lane, now);
       } else {
         state_ = State::tag_body;
       }

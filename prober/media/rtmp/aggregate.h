@@ -25,10 +25,17 @@ class AggregateReader {
   void end(Deinterleaver& out, std::uint8_t lane);
 
   [[nodiscard]] std::uint32_t faults() const { return faults_; }
+  [[nodiscard]] std::uint32_t tags() const { return tags_; }  // completed in this aggregate
+  // Whether a tag of that type has begun since the aggregate did.
+  [[nodiscard]] bool has_begun(prober::TagType type) const {
+    return (begun_ >> static_cast<unsigned>(type) & 1U) != 0;
+  }
 
  private:
   enum class State : std::uint8_t { tag_header, tag_body, back_pointer, skip };
   bool take_header(Deinterleaver& out, std::uint8_t lane, Now now, bool& fits);
+
+  void end_tag(Deinterleaver& out, std::uint8_t lane, Now now);
 
   State state_ = State::skip;
   std::array<std::uint8_t, 11> field_{};
@@ -39,7 +46,9 @@ class AggregateReader {
   std::uint32_t timestamp_ms_ = 0;
   std::uint32_t first_ms_ = 0;
   bool first_ = true;
+  std::uint32_t begun_ = 0;  // bits by tag type
   std::uint32_t faults_ = 0;
+  std::uint32_t tags_ = 0;
 };
 
 }  // namespace linkpilot::rtmp
