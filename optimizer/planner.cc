@@ -37,7 +37,10 @@ class Run {
   [[nodiscard]] bool has_suspect(std::size_t from, std::size_t to, const Candidate& path) const;
   [[nodiscard]] bool meets_mark(std::size_t from, std::size_t to, const Candidate& path) const;
   void await(std::size_t from, std::size_t to, const Candidate& path);
+  [[nodiscard]] std::optional<Candidate> candidate_over(std::size_t from, std::size_t to,
+                                                        const std::vector<NodeId>& relays) const;
   [[nodiscard]] std::optional<Candidate> pin_of(std::size_t from, std::size_t to) const;
+  void resume();
   [[nodiscard]] bool follow_pin(std::size_t from, std::size_t to);
   [[nodiscard]] bool hold(std::size_t from, std::size_t to);
   void decide_one(std::size_t from, std::size_t to);
@@ -137,21 +140,42 @@ NodePath Run::safest(std::size_t from, std::size_t to, const NodePath& best) {
   return chosen;
 }
 
-// Nothing for a pin that names a node the fleet does not have.
+// Nothing for a path that names a node the fleet does not have.
+std::optional<Candidate> Run::candidate_over(std::size_t from, std::size_t to,
+                                             const std::vector<NodeId>& ids) const {
+  std::array<std::uint16_t, kRelaysMax> relays = {kNoRelay, kNoRelay};
+  if (ids.size() > relays.size()) return std::nullopt;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const std::size_t index = data_.index_of(ids[i]);
+    if (index == data_.size() || index == from || index == to) return std::nullopt;
+    relays[i] = static_cast<std::uint16_t>(index);
+  }
+  if (relays[0] != kNoRelay && relays[0] == relays[1]) return std::nullopt;
+  return Candidate{relays[0], relays[1]};
+}
+
 std::optional<Candidate> Run::pin_of(std::size_t from, std::size_t to) const {
   for (const PinnedPath& pin : view_.pins) {
     if (pin.from != data_.nodes[from].node.id || pin.to != data_.nodes[to].node.id) continue;
-    std::array<std::uint16_t, kRelaysMax> relays = {kNoRelay, kNoRelay};
-    if (pin.relays.size() > relays.size()) return std::nullopt;
-    for (std::size_t i = 0; i < pin.relays.size(); ++i) {
-      const std::size_t index = data_.index_of(pin.relays[i]);
-      if (index == data_.size() || index == from || index == to) return std::nullopt;
-      relays[i] = static_cast<std::uint16_t>(index);
-    }
-    if (relays[0] != kNoRelay && relays[0] == relays[1]) return std::nullopt;
-    return Candidate{relays[0], relays[1]};
+    return candidate_over(from, to, pin.relays);
   }
   return std::nullopt;
+}
+
+// Takes up what an earlier run decided, where this one has decided nothing.
+void Run::resume() {
+  if (!data_.tables.empty()) return;
+  for (const EarlierPath& earlier : view_.earlier) {
+    const std::size_t from = data_.index_of(earlier.from);
+    const std::size_t to = data_.index_of(earlier.to);
+    if (from == data_.size() || to == data_.size() || from == to) continue;
+    const std::optional<Candidate> path = candidate_over(from, to, earlier.relays);
+    if (!path) continue;
+    const PathUnits cost = media_cost(from, to, *path);
+    PairMemory& memory = data_.pairs[at(from, to)];
+    if (cost == kUnreachable || memory.reachable) continue;
+    take_path(memory, node_path(*path, cost), MoveReason::better, now_.mono);
+  }
 }
 
 // True if the operator's path is in use now, or is the next to be.
@@ -316,6 +340,7 @@ void Run::decide() {
   if (data_.current.nodes == data_.size()) live_.push_back(&data_.current);
   for (const ListSet& lists : data_.superseded) live_.push_back(&lists);
   damped_ = damped_crossings(data_);
+  resume();
   for (std::size_t from = 0; from < data_.size(); ++from) {
     for (std::size_t to = 0; to < data_.size(); ++to) {
       if (from == to) continue;

@@ -48,12 +48,22 @@ struct PinnedPath {
   std::vector<NodeId> relays;  // in the media's direction, at most kRelaysMax
 };
 
+// What nodes run on though this planner has decided nothing yet: the collector was started anew. A
+// pair begins with its earlier path, if that is usable, as if it had just been chosen; so a restart
+// by itself moves nothing, and margin, confirmation and dwell hold what follows.
+struct EarlierPath {
+  NodeId from;
+  NodeId to;
+  std::vector<NodeId> relays;  // in the media's direction, at most kRelaysMax
+};
+
 struct NetworkView {
   std::vector<NodeView> nodes;        // any order, ids unique
   std::vector<LinkBelief> links;      // any order, at most one per link; unknown links are unusable
   std::uint32_t agents_enrolled = 0;  // 0: as many as nodes
   StageTimes stages;                  // carried into the tables
   std::vector<PinnedPath> pins{};     // any order, at most one per pair
+  std::vector<EarlierPath> earlier{};  // any order, at most one per pair
 };
 
 enum class PlanMode : std::uint8_t { tick, alarm };

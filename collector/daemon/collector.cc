@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "base/runtime/lifecycle.h"
 #include "collector/daemon/policy.h"
+#include "collector/ingest/deaths.h"
 #include "schemas/codec.h"
 
 namespace linkpilot::collector {
@@ -110,6 +111,7 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys
                                            std::move(restored.mails))),
       pulse_(loop),
       tick_(loop),
+      alarm_(loop),
       hand_(std::move(restored.overrides), restored.next_override),
       audit_(std::move(restored.audit)) {
   IngestHooks hooks;
@@ -165,6 +167,7 @@ void Collector::restore(const Restored& restored) {
         ingest_->refold(row.node, std::get<Report>(*message), row.received, now);
       });
   if (!status) tell(EventLevel::warn, "history_unreadable", "", status.error().message);
+  replay_deaths(events_->newest(EventLog::kEventsHeld).events, agents_, estimates_, now);
 }
 
 void Collector::work_backlog() {
@@ -212,6 +215,7 @@ void Collector::stop() {
   probes_.close();
   pulse_.cancel();
   tick_.cancel();
+  alarm_.cancel();
   directory_.reset();
   solver_.reset();
   notifier_->stop();

@@ -115,7 +115,7 @@ class Collector {
   void watch_hand(Now now);
   void renew_tables(Now now);
   void add_pins(optimizer::NetworkView& view) const;
-  void keep_earlier_paths(optimizer::NetworkView& view) const;
+  void add_earlier_paths(optimizer::NetworkView& view) const;
 
   // collector_routes.cc: from estimates to tables in the agents' hands
   [[nodiscard]] bool may_solve(Now now);
@@ -136,9 +136,10 @@ class Collector {
   void send_tables(const std::vector<PublishedTable>& published);
   void send_table(const AgentRecord& agent);
   void explain_dropped(RouteTable& table) const;
-  void republish_reasons();
+  void add_changed_reasons(std::vector<RouteTable>& tables) const;
   void watch_nodes(Now now);
   void note_link_state(LinkId link);
+  void schedule_alarm(Now now);
   void note_loaded(const AgentRecord& agent);
 
   // collector_faults.cc: what is wrong and worth telling
@@ -182,6 +183,7 @@ class Collector {
   std::unique_ptr<Solver> solver_;
   asio::steady_timer pulse_;
   asio::steady_timer tick_;
+  asio::steady_timer alarm_;
 
   std::uint64_t nodes_ticket_ = 0;  // enrolments on their way to the disk
   std::set<NodeId> durable_nodes_;  // whose number is there
@@ -193,6 +195,8 @@ class Collector {
   bool solving_ = false;               // the first solve of this run was allowed
   std::vector<LinkId> changed_links_;  // since the last alarm solve was submitted
   bool alarm_scheduled_ = false;
+  MonoTime alarm_moved_;            // when an alarm last changed tables
+  bool reasons_changed_ = false;    // why nodes are left out; tables do not say so yet
   std::set<TableVersion> awaited_;  // versions not loaded by all yet, for `table_loaded`
   SolveFigures solve_;
   MonoTime refusal_told_;

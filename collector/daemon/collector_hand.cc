@@ -292,28 +292,18 @@ void Collector::add_pins(optimizer::NetworkView& view) const {
     pin.to = to->id;
     view.pins.push_back(std::move(pin));
   }
-  keep_earlier_paths(view);
 }
 
-void Collector::keep_earlier_paths(optimizer::NetworkView& view) const {
-  const auto is_held = [&](NodeId id) {
-    const auto found = std::find_if(view.nodes.begin(), view.nodes.end(),
-                                    [&](const auto& node) { return node.node.id == id; });
-    return found != view.nodes.end() && found->held;
-  };
+// What an earlier run of the collector published is still in use.
+void Collector::add_earlier_paths(optimizer::NetworkView& view) const {
   for (const auto& [id, published] : publisher_.tables()) {
     if (!published.restored) continue;
     for (const Route& route : published.table->routes) {
       if (route.direction != Direction::push || route.candidates.empty()) continue;
-      if (!is_held(id) && !is_held(route.target)) continue;
-      const bool pinned = std::any_of(view.pins.begin(), view.pins.end(), [&](const auto& pin) {
-        return pin.from == id && pin.to == route.target;
-      });
-      if (pinned) continue;
-      optimizer::PinnedPath path{id, route.target, {}};
+      optimizer::EarlierPath path{id, route.target, {}};
       const std::vector<Hop>& hops = route.candidates.front().hops;
       for (std::size_t i = 0; i + 1 < hops.size(); ++i) path.relays.push_back(hops[i].node);
-      view.pins.push_back(std::move(path));
+      view.earlier.push_back(std::move(path));
     }
   }
 }

@@ -21,6 +21,10 @@ constexpr Duration kStartPatience = std::chrono::seconds(15);
 constexpr Duration kPaceSettled = std::chrono::seconds(2);
 constexpr Duration kTellRefusalAgain = std::chrono::seconds(60);
 constexpr std::size_t kAwaitedMax = 64;
+// One cause raises a burst of alarms (a dying node: two of each of its links, as each peer's delay
+// lets them out). The first moves routes at once; after it has, the next are gathered for this
+// long.
+constexpr Duration kAlarmSpacing = std::chrono::milliseconds(40);
 
 bool names_node(LinkId link, NodeId node) { return link.from.node == node || link.to.node == node; }
 
@@ -97,6 +101,7 @@ optimizer::NetworkView Collector::network_view(Now now) const {
     if (agent.enrolled) ++view.agents_enrolled;
   }
   add_pins(view);
+  add_earlier_paths(view);
   return view;
 }
 
@@ -162,8 +167,20 @@ void Collector::note_link_state(LinkId link) {
   } else {
     troubled_.insert(link);
   }
+  schedule_alarm(now);
+}
+
+void Collector::schedule_alarm(Now now) {
   if (std::exchange(alarm_scheduled_, true)) return;
-  asio::post(loop_, [this] { solve_alarm(); });
+  const Duration wait = alarm_moved_ + kAlarmSpacing - now.mono;
+  if (alarm_moved_.ns == 0 || wait <= Duration::zero()) {
+    asio::post(loop_, [this] { solve_alarm(); });
+    return;
+  }
+  alarm_.expires_after(wait);
+  alarm_.async_wait([this](const asio::error_code& error) {
+    if (!error) solve_alarm();
+  });
 }
 
 void Collector::watch_nodes(Now now) {
@@ -203,8 +220,8 @@ void Collector::watch_nodes(Now now) {
     }
   }
   if (verdicts.empty() || hand_.frozen() != nullptr) return;
-  solve_alarm();
-  republish_reasons();
+  reasons_changed_ = true;
+  schedule_alarm(now);
 }
 
 void Collector::on_outcome(SolveOutcome outcome) {
@@ -232,6 +249,8 @@ void Collector::on_outcome(SolveOutcome outcome) {
   solve_.moves += outcome.moves.size();
   if (outcome.all_tables) tables_differ_ = false;
   moves_.add(outcome.moves, now.wall);
+  if (std::exchange(reasons_changed_, false)) add_changed_reasons(outcome.tables);
+  if (alarm && !outcome.tables.empty()) alarm_moved_ = now.mono;
   publish_tables(std::move(outcome.tables), outcome);
   if (alarm) return;
 
@@ -285,15 +304,19 @@ void Collector::explain_dropped(RouteTable& table) const {
   }
 }
 
-// Tables that left the node out before it was known why say so now.
-void Collector::republish_reasons() {
-  std::vector<RouteTable> changed;
+// Tables that left a node out before it was known why say so now, in the same version as those that
+// change for other reasons.
+void Collector::add_changed_reasons(std::vector<RouteTable>& tables) const {
+  const auto is_there = [&](NodeId node) {
+    return std::any_of(tables.begin(), tables.end(),
+                       [node](const RouteTable& table) { return table.node == node; });
+  };
   for (const auto& [node, published] : publisher_.tables()) {
+    if (is_there(node)) continue;
     RouteTable table = *published.table;
     explain_dropped(table);
-    if (table.dropped != published.table->dropped) changed.push_back(std::move(table));
+    if (table.dropped != published.table->dropped) tables.push_back(std::move(table));
   }
-  if (!changed.empty()) publish_tables(std::move(changed), {});
 }
 
 void Collector::publish_tables(std::vector<RouteTable> tables, const SolveOutcome& outcome) {

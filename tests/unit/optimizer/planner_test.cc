@@ -122,6 +122,33 @@ TEST(Planner, GoesRoundAFlappingLinkAndNamesItUntilItIsTrusted) {
   EXPECT_GT(home, 0.0);
 }
 
+TEST(Planner, ARestartKeepsWhatNodesRunOnUntilAnotherPathHasBeenBetterForTheDwell) {
+  NetworkView view = triangle(30);  // the relay is worse by more than the margin
+  view.earlier = {{node_id(0), node_id(2), {node_id(1)}}, {node_id(2), node_id(0), {}}};
+  PlannerResult result = tick(view, {}, {}, 100);
+  ASSERT_EQ(first_path(result.next, 0, 2).size(), 2U);
+  EXPECT_EQ(first_path(result.next, 2, 0).size(), 1U);
+  for (const RouteMove& move : result.moves) {
+    EXPECT_FALSE(move.from == node_id(0) && move.to == node_id(2)) << "moved by a restart";
+  }
+  double home = 0;
+  for (double second = 101; second < 160 && home == 0; second += 1) {
+    result = tick(view, {}, std::move(result.next), second);
+    if (first_path(result.next, 0, 2).size() == 1) home = second;
+  }
+  EXPECT_GE(home, 120.0);
+  EXPECT_LE(home, 127.0);
+}
+
+TEST(Planner, ARestartDoesNotResumeAPathThatIsDeadOrNamesAStranger) {
+  NetworkView view = triangle(30);
+  view.earlier = {{node_id(0), node_id(2), {node_id(1)}}, {node_id(2), node_id(0), {NodeId(77)}}};
+  find_belief(view, make_link(0, 1)).state = LinkState::dead;
+  const PlannerResult result = tick(view, {}, {}, 100);
+  EXPECT_EQ(first_path(result.next, 0, 2).size(), 1U);
+  EXPECT_EQ(first_path(result.next, 2, 0).size(), 1U);
+}
+
 TEST(Planner, OneNodeHasAnEmptyTable) {
   NetworkView view;
   view.nodes.push_back(make_node(0));
