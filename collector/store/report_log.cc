@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -204,6 +205,7 @@ Status ReportLog::begin_segment(const MarkBook& marks, UnixNanos now) {
   current_ = std::move(next.file);
   write_at_ = 0;
   current_since_ = now;
+  has_reports_ = false;
   SegmentHead head;
   head.number = next.number;
   head.first_row = next_row_;
@@ -274,16 +276,18 @@ Status ReportLog::sync() {
 }
 
 Status ReportLog::write_batch(std::span<const StoredReport> reports, UnixNanos now) {
-  UnixNanos roll_before;
+  // Judged once: where the clock went back, the new segment is too old as well.
+  bool too_old = false;
   {
     const std::lock_guard lock(mutex_);
-    roll_before = roll_before_;
+    too_old = current_since_ < roll_before_;
   }
   for (std::size_t i = 0; i < reports.size(); ++i) {
     const StoredReport& report = reports[i];
-    const std::size_t size = record_octets(report.bytes.size());
-    const bool is_full = write_at_ > 0 && write_at_ + buffered_ + size > segment_octets_;
-    if (!current_ || is_full || current_since_ < roll_before) {
+    const std::uint64_t end = write_at_ + buffered_ + record_octets(report.bytes.size());
+    const bool is_full = has_reports_ && padded(end, kSegmentBlock) > segment_octets_;
+    const bool rolls = std::exchange(too_old, false);
+    if (!current_ || is_full || rolls) {
       if (current_) {
         Status status = flush();
         if (status) status = sync();
@@ -294,6 +298,7 @@ Status ReportLog::write_batch(std::span<const StoredReport> reports, UnixNanos n
       note_marks(marks, reports.first(i));
       if (Status status = begin_segment(marks, now); !status) return status;
     }
+    has_reports_ = true;
     RecordHead head;
     head.kind = RecordKind::report;
     head.node = report.node.value;

@@ -97,6 +97,7 @@ class ReportLog {
   UniqueFd current_;
   std::uint64_t write_at_ = 0;  // a boundary
   UnixNanos current_since_;
+  bool has_reports_ = false;  // the current one
   bool touched_ = false;  // written since the last sync
   std::uint64_t next_row_ = 1;
   MarkBook marks_;
