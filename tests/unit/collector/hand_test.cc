@@ -42,7 +42,8 @@ TEST(Hand, ADrainHasAuthorReasonAndEndAndIsUndoneByTime) {
 
 TEST(Hand, TheLastWorkingNodeOfARegionIsNeverDrained) {
   Hand hand;
-  const Result<HandOutcome> only = hand.apply(order_for(OrderAction::drain, "c"), fleet(), kHandNow);
+  const Result<HandOutcome> only =
+      hand.apply(order_for(OrderAction::drain, "c"), fleet(), kHandNow);
   ASSERT_FALSE(only);
   EXPECT_THAT(only.error().message, HasSubstr("c is the last working node of region west"));
   ASSERT_TRUE(hand.apply(order_for(OrderAction::drain, "a"), fleet(), kHandNow));

@@ -59,7 +59,8 @@ TEST(Registry, DuringAChangeOverEitherKeyIsTheNodes) {
   EXPECT_FALSE(registry.find_key("new")->has_key(""));
   EXPECT_EQ(registry.enrolled_count(), 2U);
   EXPECT_TRUE(registry.apply({{"a", "old", "new"}, {"b", "kb"}}, kEnrolNow).empty());
-  EXPECT_EQ(kinds(registry.apply({{"a", "new"}, {"b", "kb"}}, kEnrolNow)), std::vector{Kind::rekeyed});
+  EXPECT_EQ(kinds(registry.apply({{"a", "new"}, {"b", "kb"}}, kEnrolNow)),
+            std::vector{Kind::rekeyed});
   EXPECT_EQ(registry.find_key("old"), nullptr);
   const auto changes = registry.apply({{"a", "new"}, {"b", "kb", "new"}}, kEnrolNow);
   EXPECT_EQ(kinds(changes), (std::vector{Kind::refused, Kind::revoked}))
