@@ -91,6 +91,8 @@ struct AgentStatus {
   std::uint64_t spool_failures = 0;          // writes and syncs that the disk refused, of this run
   std::string spool_error;                   // empty: the disk works
   std::uint64_t file_jobs_refused = 0;       // of this run: the file thread's queue was full
+  // Of this run: probes and answers that came from where a peer is, but not under its secret.
+  std::uint64_t probes_refused_authentication = 0;
   friend bool operator==(const AgentStatus&, const AgentStatus&) = default;
 };
 

@@ -33,6 +33,12 @@ struct PlannedLink {
   // First hop of a best or second path in a table, seen from either end: stays fast when the plan
   // grows stale.
   bool in_use = false;
+  // While the pair changes its secret, or begins or ends having one: the other mode and secret
+  // under which the peer's probes are answered, too. Our own probes go under `mode`. unspecified:
+  // none.
+  ProbeMode also_mode = ProbeMode::unspecified;
+  std::vector<std::uint8_t> also_secret = {};
+  std::uint32_t also_secret_epoch = 0;
   friend bool operator==(const PlannedLink&, const PlannedLink&) = default;
 };
 

@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "base/assert.h"
 #include "base/time.h"
 
 namespace linkpilot {
@@ -34,6 +35,12 @@ class LatencySketch {
  public:
   void add(Duration value) { add_bucket(bucket_of(value), 1); }
   void add_bucket(std::uint16_t bucket, std::uint32_t count);
+  // For cells that come in order: `bucket` is above all that are there, `count` is not zero.
+  void append(std::uint16_t bucket, std::uint32_t count) {
+    LP_ASSERT(bucket < kSketchBuckets && count > 0 &&
+              (cells_.empty() || cells_.back().bucket < bucket));
+    cells_.push_back({bucket, count});
+  }
   void merge(const LatencySketch& other);
   void clear() { cells_.clear(); }
 

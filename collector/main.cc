@@ -42,7 +42,11 @@ int run_init(const std::string& directory) {
   for (const std::string& path : report->kept) fmt::print("kept {}\n", path);
   fmt::print("\nThe collector's public key, for the agents:\n  {}\n\n", report->public_key);
   fmt::print("Next:\n  linkpilot-collector --config {}\n", report->config_file);
-  fmt::print("  drop each agent's public key into {}/enrolled/NAME.pub\n", directory);
+  fmt::print(
+      "For each node: its agent needs {0}/collector.key.pub and {0}/routes.key.pub (no\n"
+      "other file of this folder), and its own public key is let in by\n"
+      "  linkpilot --token-file {0}/token agent enrol NAME --file agent.key.pub --reason WHY\n",
+      directory);
   return 0;
 }
 
@@ -129,8 +133,10 @@ int main(int argc, char** argv) {
       "publishes signed route tables to every node.\n\n"
       "First time:  linkpilot-collector --init /etc/linkpilot\n"
       "Then:        linkpilot-collector --config /etc/linkpilot/collector.toml\n"
-      "Enrol:       put an agent's public key into the enrolled directory as NAME.pub\n"
-      "Look:        curl http://127.0.0.1:7180/v1/status");
+      "Enrol:       linkpilot agent enrol NAME --file KEY.pub --reason WHY; or put the key\n"
+      "             into the enrolled directory as NAME.pub\n"
+      "Look:        linkpilot status, or curl http://127.0.0.1:7180/v1/status\n"
+      "Reload:      kill -HUP PID (a file with a mistake changes nothing; keys are read again)");
   app.set_version_flag("--version", "linkpilot-collector " LINKPILOT_VERSION);
   app.add_option("--config", arguments.config,
                  "configuration file (commented default: collector.toml)")

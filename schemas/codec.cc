@@ -120,7 +120,7 @@ void write_body(const ResendFrom& value, wire::CollectorMessage::Builder out) {
 template <typename Body>
 std::size_t words_hint(const Body& body) {
   if constexpr (std::is_same_v<Body, Report>) {
-    return 64 + body.links.size() * 48 + body.streams.size() * 16 + body.events.size() * 32;
+    return 64 + body.links.size() * 16 + body.streams.size() * 16 + body.events.size() * 32;
   } else if constexpr (std::is_same_v<Body, Plan>) {
     return 64 + body.nodes.size() * 64 + body.links.size() * 16;
   } else if constexpr (std::is_same_v<Body, SignedTable>) {
@@ -202,6 +202,27 @@ Octets encode(const CollectorMessage& message) {
 
 Result<AgentMessage> decode_agent_message(std::span<const std::uint8_t> bytes) {
   return decode<wire::AgentMessage, AgentMessage>(bytes, read_agent_message);
+}
+
+Status decode_agent_message_into(std::span<const std::uint8_t> bytes, AgentMessage& message) {
+  const Result<bool> read =
+      decode<wire::AgentMessage, bool>(bytes, [&](wire::AgentMessage::Reader in) {
+        if (in.which() != wire::AgentMessage::REPORT) {
+          message = read_agent_message(in);
+          return true;
+        }
+        if (!std::holds_alternative<Report>(message)) message = Report{};
+        read_into(in.getReport(), std::get<Report>(message));
+        return true;
+      });
+  return read ? Status{} : fail(read.error());
+}
+
+bool is_report_word(std::span<const std::uint8_t> bytes) {
+  return decode<wire::AgentMessage, bool>(bytes, [](wire::AgentMessage::Reader in) {
+           return in.which() == wire::AgentMessage::REPORT ||
+                  in.which() == wire::AgentMessage::REPORTS_GONE;
+         }).value_or(false);
 }
 
 Result<CollectorMessage> decode_collector_message(std::span<const std::uint8_t> bytes) {

@@ -20,6 +20,12 @@ using Octets = std::vector<std::uint8_t>;
 [[nodiscard]] Octets encode(const AgentMessage& message);
 [[nodiscard]] Octets encode(const CollectorMessage& message);
 [[nodiscard]] Result<AgentMessage> decode_agent_message(std::span<const std::uint8_t> bytes);
+// The same into a message whose memory is used again, for who decodes a million samples a second.
+// After a failure `message` is valid, and of no use.
+[[nodiscard]] Status decode_agent_message_into(std::span<const std::uint8_t> bytes,
+                                               AgentMessage& message);
+// A Report, or a ReportsGone, which must stay in order among them. False for what is no message.
+[[nodiscard]] bool is_report_word(std::span<const std::uint8_t> bytes);
 [[nodiscard]] Result<CollectorMessage> decode_collector_message(
     std::span<const std::uint8_t> bytes);
 

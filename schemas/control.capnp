@@ -123,6 +123,7 @@ struct AgentStatus {
   spoolFailures @8 :UInt64;
   spoolError @9 :Text;  # empty: the disk works
   fileJobsRefused @10 :UInt64;
+  probesRefusedAuthentication @11 :UInt64;
 }
 
 # --- from the collector ---
@@ -152,6 +153,9 @@ struct PlannedLink {
   secret @6 :Data;
   secretEpoch @7 :UInt32;
   inUse @8 :Bool;
+  alsoMode @9 :ProbeMode;  # unspecified: probes are answered under `mode` alone
+  alsoSecret @10 :Data;
+  alsoSecretEpoch @11 :UInt32;
 }
 
 struct Plan {

@@ -40,6 +40,7 @@ Port read(wire::Port::Reader in) {
 
 void write(const PlannedLink& link, wire::PlannedLink::Builder out) {
   LP_ASSERT(link.secret.size() <= kSecretBytesMax);
+  LP_ASSERT(link.also_secret.size() <= kSecretBytesMax);
   write(link.link, out.initLink());
   out.setPeerAddress(octets_of(link.peer.address.octets));
   out.setPeerPort(link.peer.port);
@@ -49,6 +50,9 @@ void write(const PlannedLink& link, wire::PlannedLink::Builder out) {
   if (!link.secret.empty()) out.setSecret(octets_of(link.secret));
   out.setSecretEpoch(link.secret_epoch);
   out.setInUse(link.in_use);
+  out.setAlsoMode(write_enum<wire::ProbeMode>(link.also_mode));
+  if (!link.also_secret.empty()) out.setAlsoSecret(octets_of(link.also_secret));
+  out.setAlsoSecretEpoch(link.also_secret_epoch);
 }
 
 PlannedLink read(wire::PlannedLink::Reader in) {
@@ -61,6 +65,9 @@ PlannedLink read(wire::PlannedLink::Reader in) {
   link.secret = read_octets(in.getSecret(), kSecretBytesMax, "a probe secret");
   link.secret_epoch = in.getSecretEpoch();
   link.in_use = in.getInUse();
+  link.also_mode = read_enum(in.getAlsoMode(), ProbeMode::twamp_light);
+  link.also_secret = read_octets(in.getAlsoSecret(), kSecretBytesMax, "a probe secret");
+  link.also_secret_epoch = in.getAlsoSecretEpoch();
   return link;
 }
 
@@ -195,6 +202,7 @@ void write(const AgentStatus& status, wire::AgentStatus::Builder out) {
   out.setSpoolFailures(status.spool_failures);
   write_text(status.spool_error, [&](auto text) { out.setSpoolError(text); });
   out.setFileJobsRefused(status.file_jobs_refused);
+  out.setProbesRefusedAuthentication(status.probes_refused_authentication);
 }
 
 AgentStatus read(wire::AgentStatus::Reader in) {
@@ -210,6 +218,7 @@ AgentStatus read(wire::AgentStatus::Reader in) {
   status.spool_failures = in.getSpoolFailures();
   status.spool_error = read_text(in.getSpoolError(), "a spool's error");
   status.file_jobs_refused = in.getFileJobsRefused();
+  status.probes_refused_authentication = in.getProbesRefusedAuthentication();
   return status;
 }
 

@@ -127,6 +127,9 @@ struct Report {
   streams @4 :List(StreamReport);
   events @5 :List(AgentEvent);
   spoolDropped @6 :UInt64;
+  # The links as packed_samples.h writes them: a third of the octets of `links`. A report carries one
+  # or the other, never both.
+  packedLinks @7 :Data;
 }
 
 enum LinkState {

@@ -1,6 +1,7 @@
 #include <array>
 
 #include "schemas/message_codec.h"
+#include "schemas/packed_samples.h"
 #include "schemas/wire_values.h"
 
 namespace linkpilot::schemas {
@@ -230,8 +231,12 @@ void write(const Report& report, wire::Report::Builder out) {
   out.initId().setEpoch(report.id.epoch);
   out.getId().setSequence(report.id.sequence);
   out.setCreatedUnixNs(report.created.ns);
-  write_list(report.links, out.initLinks(static_cast<unsigned>(report.links.size())),
-             [](const LinkSample& value, auto element) { write(value, element); });
+  if (!report.links.empty()) {
+    thread_local std::vector<std::uint8_t> octets;  // reused: hundreds of kilobytes
+    octets.clear();
+    pack_samples(report.links, report.created, octets);
+    out.setPackedLinks(octets_of(octets));
+  }
   write(report.load, out.initLoad());
   write_list(report.streams, out.initStreams(static_cast<unsigned>(report.streams.size())),
              [](const StreamReport& value, auto element) { write(value, element); });
@@ -242,18 +247,29 @@ void write(const Report& report, wire::Report::Builder out) {
 
 Report read(wire::Report::Reader in) {
   Report report;
+  read_into(in, report);
+  return report;
+}
+
+void read_into(wire::Report::Reader in, Report& report) {
   const wire::ReportId::Reader id = in.getId();
   report.id = {id.getEpoch(), id.getSequence()};
   report.created = {in.getCreatedUnixNs()};
-  report.links = read_list<LinkSample>(in.getLinks(), kReportLinksMax, "a report's links",
-                                       [](auto element) { return read(element); });
+  const auto links = in.getLinks();
+  if (links.size() == 0) {
+    const capnp::Data::Reader packed = in.getPackedLinks();
+    unpack_samples({packed.begin(), packed.size()}, report.created, report.links);
+  } else {
+    report.links = read_list<LinkSample>(links, kReportLinksMax, "a report's links",
+                                         [](auto element) { return read(element); });
+    if (in.hasPackedLinks()) refuse("a report has its links twice");
+  }
   report.load = read(in.getLoad());
   report.streams = read_list<StreamReport>(in.getStreams(), kReportStreamsMax, "a report's streams",
                                            [](auto element) { return read(element); });
   report.events = read_list<AgentEvent>(in.getEvents(), kReportEventsMax, "a report's events",
                                         [](auto element) { return read(element); });
   report.spool_dropped = in.getSpoolDropped();
-  return report;
 }
 
 void write(const Alarm& alarm, wire::Alarm::Builder out) {

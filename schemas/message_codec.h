@@ -24,6 +24,8 @@ void write(const AgentEvent& event, wire::AgentEvent::Builder out);
 AgentEvent read(wire::AgentEvent::Reader in);
 void write(const Report& report, wire::Report::Builder out);
 Report read(wire::Report::Reader in);
+// Uses the memory of `report` again.
+void read_into(wire::Report::Reader in, Report& report);
 void write(const Alarm& alarm, wire::Alarm::Builder out);
 Alarm read(wire::Alarm::Reader in);
 

@@ -168,9 +168,8 @@ std::vector<std::string> keys_needing_restart(const AgentConfig& current, const 
             current.self.media_base == next.self.media_base,
         "node.region, node.role, node.media_base");
   check(current.bind_address == next.bind_address, "collector.bind_address");
-  check(current.route_file == next.route_file && current.marks_file == next.marks_file &&
-            current.signer_files == next.signer_files,
-        "routes");
+  check(current.route_file == next.route_file && current.marks_file == next.marks_file,
+        "routes.file, routes.marks_file");
   check(current.spool == next.spool, "spool");
   Ceilings applied = current.ceilings;
   applied.flows_max = next.ceilings.flows_max;

@@ -40,6 +40,16 @@ Result<std::vector<std::string>> load_collector_keys(const AgentConfig& config) 
   return keys;
 }
 
+Result<std::vector<SigningPublicKey>> load_signers(const AgentConfig& config) {
+  std::vector<SigningPublicKey> signers;
+  for (const std::string& file : config.signer_files) {
+    auto signer = load_signing_public_key(file);
+    if (!signer) return fail(signer.error().in("routes.signer_public_key_files"));
+    signers.push_back(*signer);
+  }
+  return signers;
+}
+
 // A disk that refuses now does not keep the agent from starting: its reports get a new epoch.
 ReportNumbers open_numbers(const std::string& path) {
   ReportNumbers numbers(load_numbers(path), random_u64);
@@ -66,12 +76,8 @@ Result<std::unique_ptr<Agent>> Agent::create(asio::io_context& loop, AgentConfig
   if (!keys) return fail(keys.error().in("collector.key_file"));
   auto collector_keys = load_collector_keys(config);
   if (!collector_keys) return fail(collector_keys.error());
-  std::vector<SigningPublicKey> signers;
-  for (const std::string& file : config.signer_files) {
-    auto signer = load_signing_public_key(file);
-    if (!signer) return fail(signer.error().in("routes.signer_public_key_files"));
-    signers.push_back(*signer);
-  }
+  auto signers = load_signers(config);
+  if (!signers) return fail(signers.error());
   if (Status made = make_directories(config.state_directory); !made) {
     return fail(made.error().in("node.state_directory"));
   }
@@ -80,7 +86,7 @@ Result<std::unique_ptr<Agent>> Agent::create(asio::io_context& loop, AgentConfig
   if (!spool_files) return fail(spool_files.error());
   auto marks = route_client::MarksFile::open(config.marks_file, NodeId{}, clock.now().wall);
   if (!marks) return fail(marks.error().in("routes.marks_file"));
-  Parts parts{std::move(*keys),   std::move(*collector_keys), std::move(signers),
+  Parts parts{std::move(*keys),   std::move(*collector_keys), std::move(*signers),
               std::move(numbers), std::move(*spool_files),    std::move(*marks)};
   return std::unique_ptr<Agent>(new Agent(loop, std::move(config), clock, std::move(parts)));
 }
@@ -188,6 +194,7 @@ void Agent::reload(const std::string& path) {
     plan_.set_ceilings(plan_ceilings(config_.ceilings));
     apply_probe_set(now);
     reload_link(*next, now);
+    reload_signers(*next, now);
     log_event(LogLevel::info, "reloaded", {{"file", path}});
   }
   notify_service_manager("READY=1");
@@ -217,6 +224,19 @@ void Agent::reload_link(const AgentConfig& next, Now now) {
     note("key_changed", "public_key=" + keys->public_key, now);
   }
   connect(now);
+}
+
+// Tables that came under a signer that is no longer listed stay in use; new ones are refused.
+void Agent::reload_signers(const AgentConfig& next, Now now) {
+  auto signers = load_signers(next);
+  if (!signers) {
+    log_event(LogLevel::error, "keys_not_reloaded", {{"reason", signers.error().message}});
+    return;
+  }
+  config_.signer_files = next.signer_files;
+  if (*signers == tables_.options().signers) return;
+  note("signers_changed", "count=" + std::to_string(signers->size()), now);
+  tables_.set_signers(std::move(*signers));
 }
 
 void Agent::note(std::string name, std::string detail, Now now, LogLevel level) {

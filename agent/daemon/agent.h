@@ -7,6 +7,7 @@
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -55,6 +56,7 @@ class Agent {
   void tick();
   void every_second(Now now);
   void reload_link(const AgentConfig& next, Now now);
+  void reload_signers(const AgentConfig& next, Now now);
 
   // probing.cc
   [[nodiscard]] Status become(NodeId self, Now now);
@@ -63,6 +65,7 @@ class Agent {
   void save_plan(const Plan& plan, Now now);
   void apply_probe_set(Now now);
   void check_plan_age(Now now);
+  void tell_unauthenticated(Now now);
   void on_probe_request(const ProbeRequest& request, Now now);
   void carry_out(DetectorOutput& output, Now now);
   void report(Now now);
@@ -109,6 +112,12 @@ class Agent {
   DetectorOutput detected_;
   PlanKeeper plan_;
   PlanAge plan_age_ = PlanAge::none;
+  struct Unauthenticated {
+    MonoTime next;              // when it may be told again
+    std::uint64_t packets = 0;  // not told yet
+  };
+  std::map<LinkId, Unauthenticated> unauthenticated_;  // links of the plan
+  std::uint64_t told_unauthenticated_ = 0;
   ProbeRequests probe_requests_;
   std::unique_ptr<route_client::MarksFile> marks_;
   route_client::TableStore tables_;

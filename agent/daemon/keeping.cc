@@ -183,6 +183,7 @@ AgentStatus Agent::status(Now now) const {
   status.spool_failures = spool_figures_.failures;
   status.spool_error = spool_figures_.error;
   status.file_jobs_refused = files_.refused();
+  if (engine_) status.probes_refused_authentication = engine_->counters().refused_authentication;
   return status;
 }
 

@@ -12,6 +12,7 @@ namespace linkpilot::agent {
 namespace {
 
 constexpr std::size_t kPlanBytesMax = kMessageBytesMax;
+constexpr Duration kTellAgain = std::chrono::seconds(60);
 
 std::string plan_path(const AgentConfig& config) { return config.state_directory + "/plan"; }
 
@@ -97,6 +98,9 @@ void Agent::on_plan(const Plan& plan, Now now) {
     queue(std::move(ack));
     return;
   }
+  if (plan_age_ == PlanAge::stale || plan_age_ == PlanAge::expired) {
+    note(std::string(to_string(PlanAge::fresh)), "version=" + std::to_string(plan.version), now);
+  }
   plan_age_ = PlanAge::fresh;
   const ProbeSet set = plan_.probe_set(now, tables_.in_use());
   pace_ = tick_for(set.links, config_.ceilings.tick);
@@ -147,6 +151,25 @@ void Agent::check_plan_age(Now now) {
   note(std::string(to_string(age)), "version=" + std::to_string(plan_.version()), now,
        age == PlanAge::fresh ? LogLevel::info : LogLevel::warn);
   apply_probe_set(now);
+}
+
+// A wrong secret is a mistake or an attack; said once a minute and link, with how much it was.
+void Agent::tell_unauthenticated(Now now) {
+  for (const auto& [link, packets] : engine_->take_unauthenticated()) {
+    Unauthenticated& told = unauthenticated_[link];
+    told.packets += packets;
+    if (now.mono < told.next) continue;
+    note("probe_secret_wrong",
+         "peer=" + plan_.name_of(link.from.node) + " port=" + std::to_string(link.from.port.value) +
+             " packets=" + std::to_string(told.packets),
+         now, LogLevel::warn);
+    told = {now.mono + kTellAgain, 0};
+  }
+  std::erase_if(unauthenticated_, [&](const auto& told) {
+    return told.second.packets == 0 && now.mono >= told.second.next;
+  });
+  status_due_ = status_due_ || engine_->counters().refused_authentication != told_unauthenticated_;
+  told_unauthenticated_ = engine_->counters().refused_authentication;
 }
 
 void Agent::on_probe_request(const ProbeRequest& request, Now now) {
@@ -206,6 +229,7 @@ void Agent::report(Now now) {
       probe_requests_.on_sample(sample);
     }
     builder_.add(std::move(samples));
+    tell_unauthenticated(now);
   }
   Report report = builder_.take(load_.read(now.mono), now.wall);
   report.id = numbers_.take();

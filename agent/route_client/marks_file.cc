@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "base/runtime/files.h"
 #include "schemas/route_file.h"
@@ -29,11 +31,19 @@ bool is_marks_file(int fd) {
          header.format == LP_MARKS_FORMAT && header.word_count == LP_MARKS_WORDS;
 }
 
-// All words become zero, in every mapping at once, and the file a hole again. False where the file
-// system cannot: then word by word.
-bool punch_words(int fd) {
-  return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, sizeof(lp_marks_header),
-                   static_cast<off_t>(kOctets - sizeof(lp_marks_header))) == 0;
+// All words become zero, in every mapping at once. Written, not a hole: a store into a mapped hole
+// of a disk that is full is SIGBUS (mmap(2)), and so is a reader's load where the file system is
+// tmpfs.
+bool zero_words(int fd) {
+  const std::vector<std::uint8_t> zeros(std::size_t{64} * 1024);
+  for (std::size_t at = sizeof(lp_marks_header); at < kOctets;) {
+    const std::size_t part = std::min(zeros.size(), kOctets - at);
+    const ssize_t written = pwrite(fd, zeros.data(), part, static_cast<off_t>(at));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    at += static_cast<std::size_t>(written);
+  }
+  return true;
 }
 
 Error system_error(std::string_view what, const std::string& path) {
@@ -51,9 +61,9 @@ Result<UniqueFd> make_file(const std::string& path) {
   std::memcpy(header.magic, LP_MARKS_MAGIC, sizeof header.magic);
   header.format = LP_MARKS_FORMAT;
   header.word_count = LP_MARKS_WORDS;
-  if (ftruncate(fd.get(), static_cast<off_t>(kOctets)) != 0 ||
-      pwrite(fd.get(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header) ||
-      fchmod(fd.get(), 0644) != 0 || std::rename(beside.c_str(), path.c_str()) != 0) {
+  if (pwrite(fd.get(), &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header) ||
+      !zero_words(fd.get()) || fchmod(fd.get(), 0644) != 0 ||
+      std::rename(beside.c_str(), path.c_str()) != 0) {
     const Error error = system_error("write", beside);
     ::unlink(beside.c_str());
     return fail(error);
@@ -85,13 +95,14 @@ Result<std::unique_ptr<MarksFile>> MarksFile::open(const std::string& path, Node
     auto made = make_file(path);
     if (!made) return fail(made.error());
     fd = *std::move(made);
+  } else if (!zero_words(fd.get())) {
+    return fail(system_error("write", path));
   }
   void* at = mmap(nullptr, kOctets, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
   if (at == MAP_FAILED) return fail(system_error("map", path));
   auto mapping = std::make_unique<Mapping>();
   mapping->at = at;
   std::unique_ptr<MarksFile> marks(new MarksFile(std::move(mapping)));
-  if (!punch_words(fd.get())) marks->clear_all();
   marks->set_self(self);
   marks->touch(now);
   return marks;
@@ -114,7 +125,7 @@ bool MarksFile::is_dead(FirstHop hop) const {
 }
 
 void MarksFile::clear_all() {
-  // Words that are zero stay untouched, so that the holes of the file stay holes.
+  // Words that are zero stay untouched: no page is written for nothing.
   for (std::uint32_t id = 0; id < LP_MARKS_WORDS; ++id) {
     for (const MediaFlow flow : {MediaFlow::outbound, MediaFlow::inbound}) {
       std::uint64_t& word = mapping_->word(NodeId(static_cast<std::uint16_t>(id)), flow);

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/route_client/table_check.h"
@@ -35,6 +36,9 @@ class TableStore {
 
   // The number the collector assigned. A table of another node is no longer in use then.
   void set_self(NodeId self);
+
+  // Who may sign from now on; the table in use stays.
+  void set_signers(std::vector<SigningPublicKey> signers) { options_.signers = std::move(signers); }
 
   // Judges and, if good, stores. The answer is what the collector is told; a disk that refuses
   // makes a refusal whose reason is the error. A table that is already in use is accepted again.

@@ -3,8 +3,8 @@
 #include <array>
 #include <cstring>
 
-#include "agent/spool/crc32c.h"
 #include "base/assert.h"
+#include "base/crc32c.h"
 
 namespace linkpilot::agent {
 

@@ -312,6 +312,13 @@ void SpoolLog::bound_memory() {
     if (entry.place == Place::memory) lose(entry, oldest->first);
     release(oldest->first);
   }
+  // Without a disk no segment takes them along.
+  while (!entries_.empty() && entries_.front().place == Place::gone) {
+    entries_.pop_front();
+    ++first_;
+  }
+  unacked_ = std::max(unacked_, first_);
+  unwritten_ = std::max(unwritten_, first_);
 }
 
 void SpoolLog::retire(Now now) {

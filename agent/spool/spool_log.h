@@ -81,6 +81,8 @@ class SpoolLog {
   [[nodiscard]] Batch read(std::uint64_t after, std::size_t bytes_max);
 
   [[nodiscard]] std::uint64_t newest() const { return first_ + entries_.size() - 1; }
+  // Reports it keeps account of, acknowledged ones too.
+  [[nodiscard]] std::size_t remembered() const { return entries_.size(); }
   [[nodiscard]] SpoolFigures figures() const;
 
  private:

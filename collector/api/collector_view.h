@@ -56,6 +56,8 @@ struct CollectorView {
   LinkHistories histories;
   std::map<NodeId, NodePlan> plans;
   bool following = false;
+  bool authenticated = false;     // probes are to be
+  std::size_t pairs_waiting = 0;  // that do not probe under the newest secret yet
   std::map<NodeId, PublishedTable> tables;
   std::vector<RefusedKey> refused_keys;
   std::vector<Override> overrides;  // the operator's hand

@@ -236,9 +236,9 @@ Json links_json(const CollectorView& view, std::optional<NodeId> from, std::opti
                              return belief.link < wanted;
                            });
       const bool believed = found != view.beliefs.end() && found->link == link;
-      const auto history = view.histories.find(link);
+      const LinkHistory* const history = view.histories.find(link);
       links.push_back(link_json(view, paced, believed ? *found : optimizer::LinkBelief{},
-                                history == view.histories.end() ? LinkHistory{} : history->second));
+                                history == nullptr ? LinkHistory{} : *history));
     }
   }
   return {{"links", std::move(links)}};
@@ -268,6 +268,8 @@ Json plan_json(const CollectorView& view) {
                        {"interval_ms", ms(paced.planned.interval)},
                        {"flows", paced.planned.flows},
                        {"authenticated", paced.planned.mode == ProbeMode::stamp_authenticated},
+                       {"secret_epoch", paced.planned.secret_epoch},
+                       {"secret_changing", paced.planned.also_mode != ProbeMode::unspecified},
                        {"fast", is_fast(paced.pace)},
                        {"reason", to_string(paced.pace)}});
     }

@@ -13,6 +13,7 @@ namespace linkpilot::collector {
 namespace {
 
 constexpr Duration kLoadPatience = std::chrono::seconds(10);
+constexpr Duration kRefusedLately = std::chrono::seconds(60);
 // STAMP base packet, our TLVs and padding (about 112 octets), and IPv4 + UDP headers (28).
 constexpr double kProbeOctets = 140.0;
 
@@ -198,6 +199,18 @@ Json spool_json(const AgentRecord& agent) {
           {"file_jobs_refused", status.file_jobs_refused}};
 }
 
+Json probing_json(const AgentRecord& agent) {
+  if (!agent.status) return nullptr;
+  return {{"refused_authentication", agent.status->probes_refused_authentication},
+          {"refused_at", time_text(agent.probes_refused_at)}};
+}
+
+// Which of [listen] it came in by (entrances.h puts the number in front of the connection's name).
+std::string_view entrance_text(const AgentRecord& agent) {
+  if (!agent.connection || agent.connection->connection.empty()) return "";
+  return agent.connection->connection.front() == '0' ? "agents" : "agents_next";
+}
+
 Json agent_json(const CollectorView& view, const AgentRecord& agent) {
   Json out = {
       {"node", agent.name},
@@ -217,6 +230,7 @@ Json agent_json(const CollectorView& view, const AgentRecord& agent) {
       {"connected_with", !agent.connection                                  ? ""
                          : agent.connection->public_key == agent.public_key ? "public_key"
                                                                             : "next_public_key"},
+      {"entrance", entrance_text(agent)},
       {"last_heard_at", time_text(agent.last_heard_at)},
       {"last_heard_age_ms", age_ms(view.now, agent.last_heard_at)},
       {"clock_ahead_ms", ms(agent.clock_ahead)},
@@ -243,6 +257,7 @@ Json agent_json(const CollectorView& view, const AgentRecord& agent) {
   out["table"] = agent_table_json(view, agent);
   out["freshness"] = freshness_json(view, agent);
   out["spool"] = spool_json(agent);
+  out["probing"] = probing_json(agent);
   return out;
 }
 
@@ -281,6 +296,12 @@ std::vector<std::string> complaints(const CollectorView& view) {
       reasons.push_back(
           fmt::format("{} keeps its reports in memory: {}", agent.name, agent.status->spool_error));
     }
+    if (agent.probes_refused_at.ns > 0 && view.now - agent.probes_refused_at < kRefusedLately) {
+      reasons.push_back(fmt::format(
+          "{} gets probes that are not under the secret of their pair ({} so far): event tail "
+          "names the links",
+          agent.name, agent.status->probes_refused_authentication));
+    }
     if (agent.status->table == Freshness::stale || agent.status->table == Freshness::expired) {
       reasons.push_back(fmt::format("{} uses a table that is {}", agent.name,
                                     freshness_text(agent.status->table)));
@@ -293,9 +314,11 @@ std::vector<std::string> complaints(const CollectorView& view) {
     reasons.push_back(fmt::format("tables are not published: {}", view.solve.last_refusal));
   }
   if (view.enrolled == 0) {
-    reasons.push_back("no agent is enrolled: put NAME.pub files into the enrolled directory");
+    reasons.push_back(
+        "no agent is enrolled; linkpilot agent enrol NAME --file KEY.pub --reason WHY lets one in");
   } else if (view.tables.empty()) {
-    reasons.push_back("no table has been published yet");
+    reasons.push_back(view.enrolled == 1 ? "no table has been published yet: routes need two nodes"
+                                         : "no table has been published yet");
   }
   return reasons;
 }
@@ -356,6 +379,8 @@ Json status_json(const CollectorView& view) {
       {"measurement_age_ms_max",
        ages.measurement_age_max.count() == 0 ? Json(nullptr) : Json(ms(ages.measurement_age_max))}};
   out["plan"] = {{"phase", view.following ? "following_tables" : "first_table"},
+                 {"authenticated", view.authenticated},
+                 {"pairs_awaiting_secret", view.pairs_waiting},
                  {"probes_per_second", load.probes_per_second},
                  {"kbit_per_second", load.kbit_per_second}};
   out["solve"] = {{"runs", view.solve.runs},

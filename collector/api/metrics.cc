@@ -112,10 +112,10 @@ void write_store(MetricsPage& page, const CollectorView& view) {
               "Transactions that failed and were tried again.", store.failures);
   one_counter(page, "linkpilot_collector_store_expired_reports_total",
               "Reports deleted by age or size.", store.expired);
-  one_gauge(page, "linkpilot_collector_store_size_bytes", "Used pages of the database.",
+  one_gauge(page, "linkpilot_collector_store_size_bytes", "Octets of the disk that the store takes.",
             count(store.bytes));
-  one_gauge(page, "linkpilot_collector_store_wal_frames", "Frames in the write-ahead log.",
-            count(store.wal_frames));
+  one_gauge(page, "linkpilot_collector_store_segments", "Files that reports lie in.",
+            count(store.segments));
   one_gauge(page, "linkpilot_collector_store_queue_reports", "Reports waiting for their commit.",
             count(store.queue_reports));
   one_gauge(page, "linkpilot_collector_store_queue_bytes", "Octets of these reports.",
@@ -156,6 +156,15 @@ void write_routes(MetricsPage& page, const CollectorView& view) {
   page.sample(count(slow), {{"pace", "slow"}});
   one_gauge(page, "linkpilot_collector_planned_probes_per_second", "Probes all plans ask for.",
             probes);
+  one_gauge(page, "linkpilot_collector_pairs_awaiting_secret",
+            "Pairs of nodes that do not probe under the newest secret yet.",
+            count(view.pairs_waiting));
+  page.gauge("linkpilot_collector_agent_probes_refused_authentication",
+             "Probes and answers not under their pair's secret, of the agent's present run.");
+  for (const auto& [id, agent] : view.agents) {
+    if (!agent.enrolled || !agent.status) continue;
+    page.sample(count(agent.status->probes_refused_authentication), {{"node", agent.name}});
+  }
   std::uint64_t dead = 0;
   std::uint64_t measured = 0;
   for (const optimizer::LinkBelief& belief : view.beliefs) {

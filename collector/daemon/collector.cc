@@ -4,6 +4,7 @@
 
 #include <asio/post.hpp>
 #include <chrono>
+#include <filesystem>
 
 #include "base/assert.h"
 #include "base/runtime/lifecycle.h"
@@ -20,7 +21,9 @@ constexpr Duration kViewFresh = std::chrono::milliseconds(250);
 constexpr auto kViewPatience = std::chrono::milliseconds(500);
 // Reports this young are folded again after a restart; at most so many.
 constexpr Duration kRefoldAge = std::chrono::seconds(90);
-constexpr std::size_t kRefoldMax = 100'000;
+// So many reports of each agent fill an estimate's window from both ends; more only delay the
+// start.
+constexpr std::size_t kRefoldReportsEach = optimizer::LinkEstimate::kWindowSlots / 2;
 
 StoreOptions store_options(const CollectorConfig& config) {
   StoreOptions options;
@@ -52,6 +55,12 @@ Result<Collector::Keys> Collector::load_keys(const CollectorConfig& config) {
         "FILE makes one)"));
   }
   keys.probing = std::make_shared<const Secret>(*probing);
+  const std::string older_file = config.keys.probing_file + ".old";
+  std::error_code error;
+  if (!std::filesystem::exists(older_file, error)) return keys;
+  Result<Secret> older = load_secret(older_file);
+  if (!older) return fail(older.error().in("the probing secret before this one"));
+  keys.probing_older = std::make_shared<const Secret>(*older);
   return keys;
 }
 
@@ -67,6 +76,8 @@ Result<std::unique_ptr<Collector>> Collector::create(asio::io_context& loop,
   std::unique_ptr<Collector> collector(
       new Collector(loop, config, *std::move(keys), *std::move(store), std::move(restored)));
   Collector* self = collector.get();
+  // Before anybody may knock: a restart refuses no key that was good.
+  collector->on_scan(scan_enrolled_directory(config.keys.enrolled_directory));
   Result<std::unique_ptr<Entrances>> entrances = Entrances::open(
       loop, config,
       [self](const std::string& key, const std::string& address) {
@@ -91,7 +102,8 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys
       store_(std::move(store)),
       events_(std::make_unique<EventLog>(*store_, std::move(restored.events))),
       registry_(entries_of(restored)),
-      plans_(plan_rules_of(config, keys.probing), static_cast<std::uint64_t>(started_.ns / 1'000)),
+      plans_(plan_rules_of(config, keys.probing, keys.probing_older),
+             static_cast<std::uint64_t>(started_.ns / 1'000)),
       publisher_(keys.signing, epoch_, {config.routing.soft_expiry, config.routing.hard_expiry}),
       judge_(config.faults, std::move(restored.open_faults)),
       past_faults_(restored.past_faults.begin(), restored.past_faults.end()),
@@ -113,6 +125,7 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys
   hooks.on_probe_result = [this](NodeId from, const ProbeResult& result) {
     probes_.answer(from, result);
   };
+  hooks.on_backlog = [this] { asio::post(loop_, [this] { work_backlog(); }); };
   hooks.address_of = [this](const std::string& key) { return door_.address_of(key); };
   ingest_ =
       std::make_unique<Ingest>(registry_, agents_, estimates_, *store_, *events_, std::move(hooks));
@@ -131,6 +144,7 @@ void Collector::restore(const Restored& restored) {
     agent.public_key = node.entry.public_key;
     agent.enrolled_at = node.entry.enrolled_at;
     agent.left_at = now.wall;  // until the directory says otherwise
+    durable_nodes_.insert(node.entry.id);
     if (node.hello.empty()) continue;
     // The store hands out octets of any alignment; the codec reads whole words in place.
     std::vector<std::uint64_t> words((node.hello.size() + 7) / 8);
@@ -143,9 +157,11 @@ void Collector::restore(const Restored& restored) {
     agent.profile->name = agent.name;
   }
   ingest_->restore(restored.dedup, now);
+  if (!restored.damage.empty()) tell(EventLevel::error, "store_damaged", "", restored.damage);
   publisher_.restore(restored.tables);
   const Status status = visit_reports_since(
-      config_.store.path, now.wall - kRefoldAge, kRefoldMax, [&](const ReportRow& row) {
+      config_.store.path, now.wall - kRefoldAge, kRefoldReportsEach * restored.nodes.size(),
+      [&](const ReportRow& row) {
         Result<AgentMessage> message = schemas::decode_agent_message(row.bytes());
         if (!message || !std::holds_alternative<Report>(*message)) return;
         ingest_->refold(row.node, std::get<Report>(*message), row.received, now);
@@ -154,11 +170,15 @@ void Collector::restore(const Restored& restored) {
   replay_deaths(events_->newest(EventLog::kEventsHeld).events, agents_, estimates_, now);
 }
 
+void Collector::work_backlog() {
+  if (ingest_->work()) asio::post(loop_, [this] { work_backlog(); });
+}
+
 void Collector::start() {
   store_->start(
       [this](Commit commit) {
         asio::post(loop_, [this, commit = std::move(commit)] {
-          if (commit.nodes_ticket != 0 && commit.nodes_ticket >= nodes_ticket_) admit_enrolled();
+          if (nodes_ticket_ != 0 && commit.nodes_ticket >= nodes_ticket_) on_nodes_durable();
           answer_durable(commit.nodes_ticket);
           ingest_->on_commit(commit);
           notifier_->on_commit(commit);
@@ -249,19 +269,24 @@ void Collector::on_scan(Result<DirectoryScan> scan) {
   // A number must be on the disk before anybody is told it; who leaves, leaves at once.
   if (!to_store.empty()) nodes_ticket_ = store_->put_nodes(std::move(to_store));
   door_.keep_only([this](const std::string& key) { return registry_.find_key(key) != nullptr; });
-  if (nodes_ticket_ == 0) admit_enrolled();
+  admit_enrolled();
 }
 
-// All that the registry holds is durable.
+// Those whose number is on the disk.
 void Collector::admit_enrolled() {
   Door::Keys keys;
   for (const auto& [id, entry] : registry_.entries()) {
-    if (!entry.enrolled) continue;
+    if (!entry.enrolled || !durable_nodes_.contains(id)) continue;
     keys.insert(entry.public_key);
     if (!entry.next_key.empty()) keys.insert(entry.next_key);
   }
   door_.set_enrolled(std::move(keys));
+}
+
+void Collector::on_nodes_durable() {
   nodes_ticket_ = 0;
+  for (const auto& [id, entry] : registry_.entries()) durable_nodes_.insert(id);
+  admit_enrolled();
 }
 
 void Collector::arm_pulse() {
@@ -322,6 +347,8 @@ void Collector::publish_view() {
   view->histories = ingest_->histories();
   view->plans = plans_.plans();
   view->following = plans_.following();
+  view->authenticated = plans_.seals().wanted() != 0;
+  view->pairs_waiting = plans_.seals().waiting();
   view->tables = publisher_.tables();
   view->refused_keys = door_.refused();
   view->overrides = hand_.in_force();
@@ -369,7 +396,7 @@ void Collector::reconfigure(const CollectorConfig& config) {
   }
   config_ = changed;
   policy_ = policy_of(config_);
-  plans_.set_rules(plan_rules_of(config_, keys->probing));
+  plans_.set_rules(plan_rules_of(config_, keys->probing, keys->probing_older));
   plans_dirty_ = true;
   publisher_.set_lifetimes({config_.routing.soft_expiry, config_.routing.hard_expiry});
   store_->reconfigure(config_.store.retention, config_.store.size_max,

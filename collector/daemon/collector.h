@@ -6,6 +6,7 @@
 // solver's, the mailer's, the HTTP pool. They meet in bounded queues and in `view()`.
 #pragma once
 
+#include <array>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <condition_variable>
@@ -27,6 +28,7 @@
 #include "collector/faults/route_moves.h"
 #include "collector/hand/audit_log.h"
 #include "collector/hand/hand.h"
+#include "collector/ingest/damped_links.h"
 #include "collector/ingest/ingest.h"
 #include "collector/notify/notifier.h"
 #include "collector/plan/plan_keeper.h"
@@ -73,7 +75,8 @@ class Collector {
  private:
   struct Keys {
     SigningKey signing;
-    std::shared_ptr<const Secret> probing;  // null: probes are open
+    PairSeals::Master probing;        // null: probes are open
+    PairSeals::Master probing_older;  // null: no change under way
   };
   [[nodiscard]] static Result<Keys> load_keys(const CollectorConfig& config);
   Collector(asio::io_context& loop, const CollectorConfig& config, Keys keys,
@@ -83,11 +86,13 @@ class Collector {
   void restore(const Restored& restored);
   void on_scan(Result<DirectoryScan> scan);
   void admit_enrolled();
+  void on_nodes_durable();
   void on_pulse();  // ten times a second
   void on_tick();   // every [routing] tick
   void arm_pulse();
   void arm_tick();
   void publish_view();
+  void work_backlog();
   void use_keys(Keys keys);
   void tell(EventLevel level, std::string_view name, std::string node, std::string detail);
 
@@ -116,8 +121,16 @@ class Collector {
   // collector_routes.cc: from estimates to tables in the agents' hands
   [[nodiscard]] bool may_solve(Now now);
   [[nodiscard]] optimizer::NetworkView network_view(Now now) const;
+  // How a node stands, by its number.
+  enum class Standing : std::uint8_t { stranger, member, dead };
+  using Standings = std::vector<Standing>;
+  [[nodiscard]] Standings standings() const;
   [[nodiscard]] std::vector<optimizer::LinkBelief> beliefs(Now now) const;
+  [[nodiscard]] static std::vector<optimizer::LinkBelief> fleet_beliefs(
+      const optimizer::FleetEstimates& estimates, const Standings& standings, MonoTime now);
+  [[nodiscard]] SolveJob solve_job(Now now);
   void solve_tick();
+  void look_at(const std::vector<optimizer::LinkBelief>& links, Now now);
   void solve_alarm();
   void on_outcome(SolveOutcome outcome);
   void publish_tables(std::vector<RouteTable> tables, const SolveOutcome& outcome);
@@ -140,6 +153,7 @@ class Collector {
   void update_plans(Now now);
   void send_plan(AgentRecord& agent, Now now);
   void on_hello(AgentRecord& agent, bool returned);
+  void note_profile(const AgentRecord& agent);
   void dispatch_probes(Now now);
 
   asio::io_context& loop_;
@@ -156,10 +170,12 @@ class Collector {
   Door door_;
   Agents agents_;
   optimizer::FleetEstimates estimates_;
+  std::array<std::shared_ptr<optimizer::FleetEstimates>, 3> copies_;  // for the solver
   PlanKeeper plans_;
   Publisher publisher_;
   ProbeDesk probes_;
   FaultJudge judge_;
+  DampedLinks damped_links_;
   RouteMoves moves_;
   std::deque<Fault> past_faults_;  // the newest resolved ones, oldest first
   std::unique_ptr<Notifier> notifier_;
@@ -172,9 +188,12 @@ class Collector {
   asio::steady_timer alarm_;
 
   std::uint64_t nodes_ticket_ = 0;  // enrolments on their way to the disk
+  std::set<NodeId> durable_nodes_;  // whose number is there
   std::string scan_error_;          // as told last
   bool plans_dirty_ = true;
   MonoTime plans_updated_;
+  MonoTime hello_planned_;  // when a new node was planned for without delay
+  std::map<NodeId, std::vector<std::uint8_t>> stored_profiles_;  // as handed to the store
   bool solving_ = false;               // the first solve of this run was allowed
   std::vector<LinkId> changed_links_;  // since the last alarm solve was submitted
   bool alarm_scheduled_ = false;

@@ -79,6 +79,7 @@ void Collector::carry_out(const Order& order, OrderAnswer answer) {
   change.audit.push_back(audit_.add(std::move(entry)));
   const std::uint64_t ticket = store_->put_hand(std::move(change));
   if (!outcome) {
+    publish_view();  // the audit log shows it to whoever looks next
     answer(fail(outcome.error()));
     return;
   }

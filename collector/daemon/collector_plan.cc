@@ -26,6 +26,12 @@ std::vector<Node> Collector::planned_nodes() const {
 void Collector::update_plans(Now now) {
   const Duration renew_after = config_.probing.plan_lifetime / 3;
   std::set<NodeId> due;
+  if (plans_.seals().changing()) {
+    for (const auto& [id, agent] : agents_) {
+      const bool refused = agent.plan.sessions == 0 && !agent.plan.reason.empty();
+      if (!refused && plans_.note_ack(id, agent.plan.acked_version)) plans_dirty_ = true;
+    }
+  }
   if ((plans_dirty_ || now.mono >= plans_.next_change()) &&
       now.mono - plans_updated_ >= kPlanDebounce) {
     plans_dirty_ = false;
@@ -51,28 +57,35 @@ void Collector::send_plan(AgentRecord& agent, Now now) {
   entrances_->send(agent.connection->connection, schemas::encode(CollectorMessage(plan)));
 }
 
-void Collector::on_hello(AgentRecord& agent, bool returned) {
-  const Now now = clock_.now();
+// What a node says of itself is kept, so that a restarted collector knows its fleet at once.
+void Collector::note_profile(const AgentRecord& agent) {
+  const RegistryEntry* entry = registry_.find(agent.id);
+  if (entry == nullptr) return;
   Hello hello;
   hello.kind = ClientKind::agent;
+  hello.self = *agent.profile;
+  std::vector<std::uint8_t> octets = schemas::encode(AgentMessage(hello));
+  std::vector<std::uint8_t>& stored = stored_profiles_[agent.id];
+  if (stored == octets) return;
+  stored = octets;
+  store_->put_nodes({{*entry, std::move(octets)}});
+}
+
+void Collector::on_hello(AgentRecord& agent, bool returned) {
+  const Now now = clock_.now();
   if (agent.profile) {
-    hello.self = *agent.profile;
-    StoredNode stored;
-    const RegistryEntry* entry = registry_.find(agent.id);
-    if (entry != nullptr) {
-      stored.entry = *entry;
-      stored.hello = schemas::encode(AgentMessage(hello));
-      store_->put_nodes({std::move(stored)});
-    }
-  }
-  if (agent.profile) {
-    // Its peers must know it before it is of use to anybody: no debounce for those.
+    note_profile(agent);
     plans_dirty_ = true;
-    plans_updated_ = now.mono - kPlanDebounce;
     if (returned) plans_.warm_node(agent.id, now.mono);
     agent.plan.sent = UnixNanos{};
+    if (plans_.find(agent.id) == nullptr) {
+      // A new node, which its peers must know before it is of use to anybody: no debounce, unless
+      // a whole fleet comes at once.
+      if (now.mono - hello_planned_ >= kPlanDebounce) plans_updated_ = now.mono - kPlanDebounce;
+      hello_planned_ = now.mono;
+    }
     update_plans(now);
-    if (agent.plan.sent.ns == 0) send_plan(agent, now);
+    if (agent.plan.sent.ns == 0 && plans_.find(agent.id) != nullptr) send_plan(agent, now);
   }
   const PublishedTable* published = publisher_.current(agent.id);
   if (published != nullptr && agent.table.loaded != published->table->version) send_table(agent);

@@ -32,25 +32,61 @@ bool names_node(LinkId link, NodeId node) { return link.from.node == node || lin
 
 // What the planner is told: a dead node's links are dead, whatever was last measured of them.
 std::vector<optimizer::LinkBelief> Collector::beliefs(Now now) const {
-  std::vector<optimizer::LinkBelief> out = estimates_.beliefs(now.mono);
-  const auto is_of_fleet = [this](NodeId node) {
-    const auto found = agents_.find(node);
-    return found != agents_.end() && found->second.enrolled && found->second.profile;
+  return fleet_beliefs(estimates_, standings(), now.mono);
+}
+
+std::vector<optimizer::LinkBelief> Collector::fleet_beliefs(
+    const optimizer::FleetEstimates& estimates, const Standings& standings, MonoTime now) {
+  std::vector<optimizer::LinkBelief> out = estimates.beliefs(now);
+  const auto standing = [&](NodeId node) {
+    return node.value < standings.size() ? standings[node.value] : Standing::stranger;
   };
   std::erase_if(out, [&](const optimizer::LinkBelief& belief) {
-    return !is_of_fleet(belief.link.from.node) || !is_of_fleet(belief.link.to.node);
+    return standing(belief.link.from.node) == Standing::stranger ||
+           standing(belief.link.to.node) == Standing::stranger;
   });
   for (optimizer::LinkBelief& belief : out) {
-    if (agents_.at(belief.link.from.node).dead || agents_.at(belief.link.to.node).dead) {
+    if (standing(belief.link.from.node) == Standing::dead ||
+        standing(belief.link.to.node) == Standing::dead) {
       belief.state = LinkState::dead;
     }
   }
   return out;
 }
 
+Collector::Standings Collector::standings() const {
+  Standings out;
+  for (const auto& [id, agent] : agents_) {
+    if (!agent.enrolled || !agent.profile) continue;
+    if (out.size() <= id.value) out.resize(std::size_t{id.value} + 1, Standing::stranger);
+    out[id.value] = agent.dead ? Standing::dead : Standing::member;
+  }
+  return out;
+}
+
+// A copy of the estimates, from which the solver's thread makes its beliefs: copying is a tenth of
+// the work. Three copies at most are alive: one in use, one waiting, one being made.
+SolveJob Collector::solve_job(Now now) {
+  auto free = std::find_if(copies_.begin(), copies_.end(),
+                           [](const auto& copy) { return copy.use_count() <= 1; });
+  if (free == copies_.end()) free = copies_.begin();
+  if (*free == nullptr || free->use_count() > 1) {
+    *free = std::make_shared<optimizer::FleetEstimates>(estimates_);
+  } else {
+    **free = estimates_;
+  }
+  SolveJob job;
+  job.view = network_view(now);
+  job.make_links = [copy = std::shared_ptr<const optimizer::FleetEstimates>(*free),
+                    standings = standings(),
+                    now] { return fleet_beliefs(*copy, standings, now.mono); };
+  job.policy = policy_;
+  job.now = now;
+  return job;
+}
+
 optimizer::NetworkView Collector::network_view(Now now) const {
   optimizer::NetworkView view;
-  view.links = beliefs(now);
   view.stages = ingest_->newest_stages();
   for (const auto& [id, agent] : agents_) {
     if (!agent.profile) continue;
@@ -87,8 +123,7 @@ bool Collector::may_solve(Now now) {
     if (!agents_.at(node).heard()) continue;
     for (const PacedLink& link : plan.links) {
       if (!agents_.at(link.planned.link.to.node).heard()) continue;
-      const optimizer::LinkBelief belief = estimates_.belief(link.planned.link, now.mono);
-      if (!belief.usable() && belief.state != LinkState::dead) all_measured = false;
+      if (!estimates_.known(link.planned.link, now.mono)) all_measured = false;
     }
   }
   solving_ = up > kStartPatience || (all_measured && (all_back || up > kAllBackPatience));
@@ -97,25 +132,15 @@ bool Collector::may_solve(Now now) {
 
 void Collector::solve_tick() {
   const Now now = clock_.now();
-  if (hand_.frozen() != nullptr) {
-    changed_links_.clear();
+  if (hand_.frozen() != nullptr || !may_solve(now)) {
     judge_faults(beliefs(now), now);
+    if (hand_.frozen() == nullptr) return;
+    changed_links_.clear();
     renew_tables(now);
     return;
   }
-  SolveJob job;
-  job.view = network_view(now);
-  judge_faults(job.view.links, now);
-  if (!may_solve(now) || job.view.nodes.size() < 2) return;
+  SolveJob job = solve_job(now);
   job.all_tables = tables_differ_;
-  for (const optimizer::LinkBelief& belief : job.view.links) {
-    if (!belief.loss_outdated || belief.state != LinkState::alive) continue;
-    // One probe a second would take minutes to show that a link has healed.
-    plans_.warm_link(belief.link, now.mono);
-    plans_dirty_ = true;
-  }
-  job.policy = policy_;
-  job.now = now;
   changed_links_.clear();  // a tick looks at every link
   solver_->submit(std::move(job));
 }
@@ -124,12 +149,9 @@ void Collector::solve_alarm() {
   alarm_scheduled_ = false;
   const Now now = clock_.now();
   if (hand_.frozen() != nullptr || !may_solve(now) || changed_links_.empty()) return;
-  SolveJob job;
-  job.view = network_view(now);
-  job.policy = policy_;
+  SolveJob job = solve_job(now);
   job.request.mode = optimizer::PlanMode::alarm;
   job.request.changed = std::exchange(changed_links_, {});
-  job.now = now;
   solver_->submit(std::move(job));
 }
 
@@ -137,7 +159,7 @@ void Collector::solve_alarm() {
 void Collector::note_link_state(LinkId link) {
   changed_links_.push_back(link);
   const Now now = clock_.now();
-  const LinkState state = estimates_.belief(link, now.mono).state;
+  const LinkState state = estimates_.state(link);
   if (state == LinkState::alive) {
     troubled_.erase(link);
     plans_.warm_link(link, now.mono);
@@ -165,7 +187,19 @@ void Collector::watch_nodes(Now now) {
   const bool any_dead = std::any_of(agents_.begin(), agents_.end(),
                                     [](const auto& agent) { return agent.second.dead; });
   if (troubled_.empty() && !any_dead) return;
-  std::vector<optimizer::LinkBelief> measured = estimates_.beliefs(now.mono);
+  // A verdict needs the states of links towards nodes that something is said against.
+  std::set<NodeId> doubted;
+  for (const LinkId link : troubled_) doubted.insert(link.to.node);
+  for (const auto& [id, agent] : agents_) {
+    if (agent.dead) doubted.insert(id);
+  }
+  std::vector<optimizer::LinkBelief> measured;
+  estimates_.visit_states([&](LinkId link, LinkState state) {
+    if (!doubted.contains(link.to.node)) return;
+    optimizer::LinkBelief& belief = measured.emplace_back();
+    belief.link = link;
+    belief.state = state;
+  });
   const std::vector<NodeVerdict> verdicts = judge_nodes(
       agents_, measured,
       [this, now](LinkId link) { return plans_.fast_for(link, now.mono) >= kPaceSettled; }, now);
@@ -177,9 +211,9 @@ void Collector::watch_nodes(Now now) {
     tell(verdict.dead ? EventLevel::warn : EventLevel::info,
          verdict.dead ? "node_dead" : "node_alive", agent.name,
          verdict.dead ? verdict.reason : "it is heard and reached again");
-    for (const optimizer::LinkBelief& belief : measured) {
-      if (names_node(belief.link, verdict.node)) changed_links_.push_back(belief.link);
-    }
+    estimates_.visit_states([&](LinkId link, LinkState) {
+      if (names_node(link, verdict.node)) changed_links_.push_back(link);
+    });
     if (!verdict.dead) {
       plans_.warm_node(verdict.node, now.mono);
       plans_dirty_ = true;
@@ -200,6 +234,7 @@ void Collector::on_outcome(SolveOutcome outcome) {
   solve_.last_trigger = alarm ? "alarm" : "tick";
   solve_.took.add(outcome.took);
   if (hand_.frozen() != nullptr) return;  // begun before the operator froze routes
+  if (!alarm) look_at(outcome.links, now);
   if (!outcome.guard.publish) {
     ++solve_.refused;
     if (solve_.last_refusal != outcome.guard.reason ||
@@ -232,6 +267,25 @@ void Collector::on_outcome(SolveOutcome outcome) {
     plans_.warm_pair(near, held.to, now.mono);
   }
   renew_tables(now);
+}
+
+void Collector::look_at(const std::vector<optimizer::LinkBelief>& links, Now now) {
+  judge_faults(links, now);
+  for (const DampingChange& change : damped_links_.look(links)) {
+    events_->add({0, now.wall, change.damped ? EventLevel::warn : EventLevel::info,
+                  change.damped ? "link_damped" : "link_trusted", "",
+                  link_text(change.link, agents_),
+                  change.damped ? fmt::format("it died too often of late: routes avoid it for "
+                                              "another {}, longer if it dies again",
+                                              format_duration(change.left))
+                                : "it has lived long enough: routes may use it again"});
+  }
+  for (const optimizer::LinkBelief& belief : links) {
+    if (!belief.loss_outdated || belief.state != LinkState::alive) continue;
+    // One probe a second would take minutes to show that a link has healed.
+    plans_.warm_link(belief.link, now.mono);
+    plans_dirty_ = true;
+  }
 }
 
 void Collector::renew_tables(Now now) {

@@ -28,7 +28,8 @@ optimizer::Policy policy_of(const CollectorConfig& config) {
   return policy;
 }
 
-PlanRules plan_rules_of(const CollectorConfig& config, std::shared_ptr<const Secret> master) {
+PlanRules plan_rules_of(const CollectorConfig& config, PairSeals::Master master,
+                        PairSeals::Master older_master) {
   PlanRules rules;
   rules.fast_interval = config.probing.fast_interval;
   rules.slow_interval = config.probing.slow_interval;
@@ -37,6 +38,7 @@ PlanRules plan_rules_of(const CollectorConfig& config, std::shared_ptr<const Sec
   rules.lifetime = config.probing.plan_lifetime;
   rules.links = policy_of(config).links;
   rules.master = std::move(master);
+  rules.older_master = std::move(older_master);
   return rules;
 }
 

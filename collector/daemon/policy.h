@@ -8,7 +8,7 @@
 namespace linkpilot::collector {
 
 [[nodiscard]] optimizer::Policy policy_of(const CollectorConfig& config);
-[[nodiscard]] PlanRules plan_rules_of(const CollectorConfig& config,
-                                      std::shared_ptr<const Secret> master);
+[[nodiscard]] PlanRules plan_rules_of(const CollectorConfig& config, PairSeals::Master master,
+                                      PairSeals::Master older_master);
 
 }  // namespace linkpilot::collector

@@ -206,13 +206,12 @@ class Explainer {
   Causes causes_;
 };
 
-const std::string& name_of(NodeId node, const NodeTable& nodes) {
-  static const std::string unknown = "?";
-  const auto found = nodes.find(node);
-  return found == nodes.end() ? unknown : found->second.name;
-}
-
 }  // namespace
+
+std::string name_of(NodeId node, const NodeTable& nodes) {
+  const auto found = nodes.find(node);
+  return found == nodes.end() ? fmt::format("#{}", node.value) : found->second.name;
+}
 
 NodePair pair_of(LinkId link) { return std::minmax(link.from.node, link.to.node); }
 
@@ -222,8 +221,8 @@ std::string port_key(const std::string& name, PortIndex port) {
 }
 std::string region_key(const std::string& region) { return "region:" + region; }
 std::string link_key(NodePair pair, const NodeTable& nodes) {
-  const std::string& a = name_of(pair.first, nodes);
-  const std::string& b = name_of(pair.second, nodes);
+  const std::string a = name_of(pair.first, nodes);
+  const std::string b = name_of(pair.second, nodes);
   return a < b ? fmt::format("link:{}:{}", a, b) : fmt::format("link:{}:{}", b, a);
 }
 

@@ -29,6 +29,9 @@ struct NodeFacts {
 };
 using NodeTable = std::map<NodeId, NodeFacts>;
 
+// "#7" for a node that is not in the table.
+[[nodiscard]] std::string name_of(NodeId node, const NodeTable& nodes);
+
 using NodePair = std::pair<NodeId, NodeId>;  // the smaller number first
 [[nodiscard]] NodePair pair_of(LinkId link);
 

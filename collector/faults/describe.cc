@@ -26,11 +26,6 @@ std::string port_text(PortId port, const NodeTable& nodes) {
   return fmt::format("{}/{}", found->second.name, port.port.value);
 }
 
-std::string name_of(NodeId node, const NodeTable& nodes) {
-  const auto found = nodes.find(node);
-  return found == nodes.end() ? fmt::format("#{}", node.value) : found->second.name;
-}
-
 class Evidence {
  public:
   Evidence(const NodeTable& nodes, const std::vector<optimizer::LinkBelief>& beliefs,
@@ -51,9 +46,8 @@ class Evidence {
     if (!dead && belief != nullptr && belief->measured)
       out.rtt_ms = milliseconds_of(belief->rtt_p50);
     if (dead) out.loss_ratio = 1;
-    if (const auto history = histories_.find(link); history != histories_.end() && dead) {
-      out.seen = history->second.state_reason;
-    }
+    const LinkHistory* history = histories_.find(link);
+    if (dead && history != nullptr) out.seen = history->state_reason;
     return out;
   }
 

@@ -10,19 +10,17 @@ namespace {
 
 DirectionTotals totals_of(LinkId link, const LinkHistories& histories) {
   DirectionTotals totals;
-  if (const auto near = histories.find(link); near != histories.end()) {
-    const LinkHistory& seen = near->second;
-    totals.sent += static_cast<double>(seen.sent);
+  if (const LinkHistory* near = histories.find(link)) {
+    totals.sent += static_cast<double>(near->sent);
     totals.lost +=
-        static_cast<double>(seen.lost_forward) + 0.5 * static_cast<double>(seen.lost_unplaced);
+        static_cast<double>(near->lost_forward) + 0.5 * static_cast<double>(near->lost_unplaced);
   }
-  if (const auto far = histories.find(link.reversed()); far != histories.end()) {
-    const LinkHistory& seen = far->second;
-    const double unplaced = 0.5 * static_cast<double>(seen.lost_unplaced);
+  if (const LinkHistory* far = histories.find(link.reversed())) {
+    const double unplaced = 0.5 * static_cast<double>(far->lost_unplaced);
     // Only what reached the reflector came back over this direction.
     totals.sent +=
-        static_cast<double>(seen.sent) - static_cast<double>(seen.lost_forward) - unplaced;
-    totals.lost += static_cast<double>(seen.lost_backward) + unplaced;
+        static_cast<double>(far->sent) - static_cast<double>(far->lost_forward) - unplaced;
+    totals.lost += static_cast<double>(far->lost_backward) + unplaced;
   }
   return totals;
 }

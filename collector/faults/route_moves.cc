@@ -9,11 +9,6 @@ namespace linkpilot::collector {
 
 namespace {
 
-std::string name_of(NodeId node, const NodeTable& nodes) {
-  const auto found = nodes.find(node);
-  return found == nodes.end() ? fmt::format("#{}", node.value) : found->second.name;
-}
-
 std::vector<NodeId> way_of(NodeId from, const std::vector<NodeId>& relays, NodeId to) {
   std::vector<NodeId> way{from};
   way.insert(way.end(), relays.begin(), relays.end());

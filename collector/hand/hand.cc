@@ -4,6 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
+
+#include "collector/registry/registry.h"
 
 namespace linkpilot::collector {
 
@@ -19,8 +22,29 @@ tl::unexpected<Error> refuse(std::string sentence) {
   return fail(ErrorCode::unavailable, std::move(sentence));
 }
 
-tl::unexpected<Error> unknown(const std::string& name) {
-  return fail(ErrorCode::not_found, fmt::format("no enrolled node \"{}\"", name));
+// `what` is "enrolled node" or "region"; the sentence ends with the next thing to try.
+tl::unexpected<Error> unknown(std::string_view what, const std::string& name,
+                              const std::set<std::string>& known) {
+  std::string sentence = fmt::format("no {} \"{}\"", what, name);
+  const std::vector<std::string> near = near_names(name, {known.begin(), known.end()});
+  if (!near.empty()) sentence += fmt::format("; did you mean {}?", fmt::join(near, " or "));
+  return fail(ErrorCode::not_found,
+              sentence + (near.empty() ? "; linkpilot agent list shows all of them" : ""));
+}
+
+tl::unexpected<Error> unknown_node(const HandFleet& fleet, const std::string& name) {
+  std::set<std::string> known;
+  for (const HandNode& node : fleet.nodes) known.insert(node.name);
+  return unknown("enrolled node", name, known);
+}
+
+Status refuse_region(const Order& order, const HandFleet& fleet) {
+  if (order.region.empty()) return {};
+  std::set<std::string> known;
+  for (const HandNode& node : fleet.nodes) known.insert(node.region);
+  if (known.contains(order.region)) return {};
+  known.erase("");
+  return unknown("region", order.region, known);
 }
 
 bool same_subject(const Override& a, const Override& b) {
@@ -91,7 +115,7 @@ const Override* Hand::frozen() const {
 
 Status Hand::refuse_drain(const Order& order, const HandFleet& fleet) const {
   const HandNode* node = find_node(fleet, order.node);
-  if (node == nullptr) return unknown(order.node);
+  if (node == nullptr) return unknown_node(fleet, order.node);
   const bool others =
       std::any_of(fleet.nodes.begin(), fleet.nodes.end(), [&](const HandNode& other) {
         return other.name != node->name && other.region == node->region && other.working &&
@@ -111,7 +135,7 @@ Status Hand::refuse_pin(const Order& order, const HandFleet& fleet) const {
   path.insert(path.end(), order.via.begin(), order.via.end());
   path.push_back(order.target);
   for (std::size_t i = 0; i < path.size(); ++i) {
-    if (find_node(fleet, path[i]) == nullptr) return unknown(path[i]);
+    if (find_node(fleet, path[i]) == nullptr) return unknown_node(fleet, path[i]);
     if (std::count(path.begin(), path.end(), path[i]) > 1) {
       return refuse(fmt::format("{} would be passed twice; a path passes each node once", path[i]));
     }
@@ -198,12 +222,7 @@ Result<HandOutcome> Hand::apply(const Order& order, const HandFleet& fleet, Unix
           },
           order, "nothing is frozen");
     case OrderAction::auto_off:
-      if (!order.region.empty() &&
-          std::none_of(fleet.nodes.begin(), fleet.nodes.end(),
-                       [&](const HandNode& node) { return node.region == order.region; })) {
-        return fail(ErrorCode::not_found,
-                    fmt::format("no node is in a region \"{}\"", order.region));
-      }
+      if (Status status = refuse_region(order, fleet); !status) return fail(status.error());
       over.kind = HandKind::auto_off;
       over.region = order.region;
       return put(over,

@@ -88,6 +88,7 @@ struct AgentRecord {
   TableFigures table;
   std::optional<AgentStatus> status;  // what it last said of itself
   Now status_at;
+  UnixNanos probes_refused_at;  // when it last told of more probes that were not under their secret
 
   [[nodiscard]] bool heard() const { return state == AgentState::connected; }
 };

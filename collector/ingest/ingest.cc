@@ -22,6 +22,11 @@ constexpr Duration kClaimGrace = std::chrono::seconds(2);
 constexpr std::uint32_t kClaimAnswersMin = 10;
 // Clocks this close are as good as the same; beyond, an agent's samples are dated by its own clock.
 constexpr Duration kClockTrusted = std::chrono::seconds(2);
+// How many samples ahead memory is asked for what a fold will touch.
+constexpr std::size_t kFoldAhead = 6;
+constexpr std::size_t kBacklogOctetsMax = std::size_t{64} << 20;
+// Of the backlog in one turn of the loop: about two milliseconds of work.
+constexpr std::size_t kTurnOctets = std::size_t{256} << 10;
 constexpr std::size_t kDurableEpochsMax = 16 * kFleetNodesMax;
 
 }  // namespace
@@ -61,6 +66,12 @@ void Ingest::on_message(const PeerId& from, std::span<const std::uint8_t> bytes,
     return;
   }
   AgentRecord& agent = found->second;
+  if (schemas::is_report_word(bytes)) {
+    if (!admit(agent, from, now)) return;
+    heard(agent, now);
+    take(agent, {bytes.begin(), bytes.end()}, now);
+    return;
+  }
   Result<AgentMessage> message = schemas::decode_agent_message(bytes);
   if (!message) {
     ++counters_.undecodable;
@@ -76,19 +87,16 @@ void Ingest::on_message(const PeerId& from, std::span<const std::uint8_t> bytes,
   std::visit(
       [&](auto& body) {
         using Body = std::decay_t<decltype(body)>;
-        if constexpr (std::is_same_v<Body, Report>) {
-          handle(agent, body, bytes, now);
-        } else if constexpr (std::is_same_v<Body, Alarm>) {
+        if constexpr (std::is_same_v<Body, Alarm>) {
           handle(agent, std::move(body), now);
         } else if constexpr (std::is_same_v<Body, TableAck> || std::is_same_v<Body, Ping>) {
           handle(agent, body, now);
         } else if constexpr (std::is_same_v<Body, PlanAck>) {
           handle(agent, body);
-        } else if constexpr (std::is_same_v<Body, ReportsGone>) {
-          if (body.up_to.sequence > 0 && body.up_to.sequence < UINT64_MAX) {
-            dedup_[agent.id].give_up(body.up_to, agent.reports.spool_dropped, now.mono);
-          }
         } else if constexpr (std::is_same_v<Body, AgentStatus>) {
+          const std::uint64_t before =
+              agent.status ? agent.status->probes_refused_authentication : 0;
+          if (body.probes_refused_authentication > before) agent.probes_refused_at = now.wall;
           agent.status = body;
           agent.status_at = now;
         } else if constexpr (std::is_same_v<Body, ProbeResult>) {
@@ -96,6 +104,48 @@ void Ingest::on_message(const PeerId& from, std::span<const std::uint8_t> bytes,
         }
       },
       *message);
+}
+
+void Ingest::take(AgentRecord& agent, std::vector<std::uint8_t> bytes, Now now) {
+  while (!backlog_.empty() && backlog_octets_ + bytes.size() > kBacklogOctetsMax) work_one();
+  backlog_octets_ += bytes.size();
+  backlog_.push_back({agent.id, now, std::move(bytes)});
+  if (!hooks_.on_backlog) {
+    work_one();
+  } else if (backlog_.size() == 1) {
+    hooks_.on_backlog();
+  }
+}
+
+bool Ingest::work() {
+  const std::size_t until = backlog_octets_ - std::min(backlog_octets_, kTurnOctets);
+  do {
+    if (backlog_.empty()) return false;
+    work_one();
+  } while (backlog_octets_ > until);
+  return !backlog_.empty();
+}
+
+void Ingest::work_one() {
+  Arrival arrival = std::move(backlog_.front());
+  backlog_.pop_front();
+  backlog_octets_ -= arrival.bytes.size();
+  const auto found = agents_.find(arrival.node);
+  const RegistryEntry* entry = registry_.find(arrival.node);
+  if (found == agents_.end() || entry == nullptr || !entry->enrolled) return;
+  AgentRecord& agent = found->second;
+  if (const Status status = schemas::decode_agent_message_into(arrival.bytes, message_); !status) {
+    ++counters_.undecodable;
+    tell(EventLevel::warn, "message_refused", agent, status.error().message, arrival.at);
+    return;
+  }
+  if (const Report* report = std::get_if<Report>(&message_)) {
+    handle(agent, *report, std::move(arrival.bytes), arrival.at);
+  } else if (const ReportsGone* gone = std::get_if<ReportsGone>(&message_)) {
+    if (gone->up_to.sequence > 0 && gone->up_to.sequence < UINT64_MAX) {
+      dedup_[agent.id].give_up(gone->up_to, agent.reports.spool_dropped, arrival.at.mono);
+    }
+  }
 }
 
 // Only the connection that said Hello last speaks for the node.
@@ -167,7 +217,7 @@ void Ingest::handle(AgentRecord& agent, const PeerId& from, const Hello& hello, 
   hooks_.on_hello(agent, returned);
 }
 
-void Ingest::handle(AgentRecord& agent, const Report& report, std::span<const std::uint8_t> bytes,
+void Ingest::handle(AgentRecord& agent, const Report& report, std::vector<std::uint8_t> bytes,
                     Now now) {
   if (report.id.sequence == 0) {
     ++counters_.reports_refused;
@@ -199,7 +249,7 @@ void Ingest::handle(AgentRecord& agent, const Report& report, std::span<const st
     return;
   }
   const ReportDedup::Judgement judgement = dedup.take(report.id, report.spool_dropped, now.mono);
-  store_.put_report({agent.id, report.id, now.wall, judgement.mark, {bytes.begin(), bytes.end()}});
+  store_.put_report({agent.id, report.id, now.wall, judgement.mark, std::move(bytes)});
   ++counters_.reports;
   ++agent.reports.received;
   agent.reports.epoch = report.id.epoch;
@@ -221,7 +271,19 @@ void Ingest::handle(AgentRecord& agent, const Report& report, std::span<const st
 
 void Ingest::fold(AgentRecord& agent, const Report& report, Now received, UnixNanos agent_now) {
   const std::uint64_t refused_before = counters_.samples_refused;
-  for (const LinkSample& sample : report.links) fold_sample(agent, sample, received, agent_now);
+  const std::vector<LinkSample>& samples = report.links;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (i + 2 * kFoldAhead < samples.size()) {
+      estimates_.expect_index(samples[i + 2 * kFoldAhead].link);
+      histories_.expect_index(samples[i + 2 * kFoldAhead].link);
+    }
+    if (i + kFoldAhead < samples.size()) {
+      estimates_.expect(samples[i + kFoldAhead].link);
+      histories_.expect(samples[i + kFoldAhead].link);
+    }
+    fold_sample(agent, samples[i], received, agent_now);
+  }
+  check_claims(agent, samples, received);
   agent.reports.samples += report.links.size();
   agent.reports.samples_refused += counters_.samples_refused - refused_before;
   stages_.reported = std::max(stages_.reported, std::min(report.created, received.wall));
@@ -252,25 +314,28 @@ void Ingest::fold_sample(AgentRecord& agent, const LinkSample& sample, Now recei
   ++counters_.samples_folded;
   histories_[sample.link].add(sample);
   stages_.probe_sent = std::max(stages_.probe_sent, received.wall - age);
-  check_claims(agent, sample, received);
 }
 
 // An agent's "alive" that got lost is made up for by its own later samples.
-void Ingest::check_claims(AgentRecord& agent, const LinkSample& sample, Now now) {
-  const auto claims = claims_.find(agent.id);
-  if (claims == claims_.end() || claims->second.empty()) return;
-  for (const LinkId link : {sample.link, sample.link.reversed()}) {
-    const auto claim = claims->second.find(link);
-    if (claim == claims->second.end() || sample.start < claim->second + kClaimGrace) continue;
+void Ingest::check_claims(AgentRecord& agent, std::span<const LinkSample> samples, Now now) {
+  const auto found = claims_.find(agent.id);
+  if (found == claims_.end()) return;
+  auto& claims = found->second;
+  for (const LinkSample& sample : samples) {
+    if (claims.empty()) return;
     if (sample.answered < kClaimAnswersMin || sample.answered * 2 < sample.sent) continue;
-    Alarm withdrawn;
-    withdrawn.link = link;
-    withdrawn.state = LinkState::alive;
-    withdrawn.confirmed = true;
-    withdrawn.since = sample.start;
-    claims->second.erase(claim);
-    if (estimates_.apply(withdrawn, agent.id, now.mono)) {
-      note_state(agent, link, "its probes are answered again", now);
+    for (const LinkId link : {sample.link, sample.link.reversed()}) {
+      const auto claim = claims.find(link);
+      if (claim == claims.end() || sample.start < claim->second + kClaimGrace) continue;
+      Alarm withdrawn;
+      withdrawn.link = link;
+      withdrawn.state = LinkState::alive;
+      withdrawn.confirmed = true;
+      withdrawn.since = sample.start;
+      claims.erase(claim);
+      if (estimates_.apply(withdrawn, agent.id, now.mono)) {
+        note_state(agent, link, "its probes are answered again", now);
+      }
     }
   }
 }
@@ -298,7 +363,7 @@ void Ingest::handle(AgentRecord& agent, Alarm alarm, Now now) {
 
 // The combined state of the link changed.
 void Ingest::note_state(AgentRecord& agent, LinkId link, std::string why, Now now) {
-  const LinkState state = estimates_.belief(link, now.mono).state;
+  const LinkState state = estimates_.state(link);
   const std::string_view name = state == LinkState::dead      ? "link_dead"
                                 : state == LinkState::suspect ? "link_suspect"
                                                               : "link_alive";
@@ -311,9 +376,7 @@ void Ingest::note_state(AgentRecord& agent, LinkId link, std::string why, Now no
 }
 
 void Ingest::forget(NodeId node) {
-  std::erase_if(histories_, [&](const auto& history) {
-    return history.first.from.node == node || history.first.to.node == node;
-  });
+  histories_.forget(node);
   estimates_.forget(node);
 }
 
@@ -327,10 +390,10 @@ void Ingest::withdraw_claims(AgentRecord& agent, Now now) {
   }
   std::vector<LinkState> before;
   before.reserve(links.size());
-  for (const LinkId link : links) before.push_back(estimates_.belief(link, now.mono).state);
+  for (const LinkId link : links) before.push_back(estimates_.state(link));
   estimates_.agent_restarted(agent.id);
   for (std::size_t i = 0; i < links.size(); ++i) {
-    if (estimates_.belief(links[i], now.mono).state == before[i]) continue;
+    if (estimates_.state(links[i]) == before[i]) continue;
     note_state(agent, links[i], "the agent that called it so was restarted", now);
   }
 }

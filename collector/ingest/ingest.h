@@ -5,9 +5,13 @@
 // Life of a report: judged (dedup, then plausibility), handed to the store, folded into the
 // estimates; acknowledged when the store says it is durable. A report the store has no room for is
 // as if it had never come: not folded, not counted, sent again by the agent.
+//
+// Alarms, greetings and pings do not wait behind reports: those form a backlog, worked off in turns
+// (`work`). It is bounded in octets; full, each report that comes makes the oldest be worked off.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <span>
@@ -57,6 +61,8 @@ struct IngestHooks {
   std::function<void(const TransportId& transport)> disconnect;
   // Where the connection comes from, by key.
   std::function<std::string(const std::string& public_key)> address_of;
+  // Something waits: call `work` soon. Without this hook nothing ever waits.
+  std::function<void()> on_backlog;
 };
 
 class Ingest {
@@ -65,6 +71,8 @@ class Ingest {
          Store& store, EventLog& events, IngestHooks hooks);
 
   void on_message(const PeerId& from, std::span<const std::uint8_t> bytes, Now now);
+  // A turn's worth of the backlog; true if there is more.
+  bool work();
   // The store's word: acknowledges.
   void on_commit(const Commit& commit);
   // Ends silent sessions; call a few times a second.
@@ -85,8 +93,14 @@ class Ingest {
 
  private:
   void handle(AgentRecord& agent, const PeerId& from, const Hello& hello, Now now);
-  void handle(AgentRecord& agent, const Report& report, std::span<const std::uint8_t> bytes,
-              Now now);
+  struct Arrival {
+    NodeId node;
+    Now at;
+    std::vector<std::uint8_t> bytes;  // a Report, or a ReportsGone
+  };
+  void take(AgentRecord& agent, std::vector<std::uint8_t> bytes, Now now);
+  void work_one();
+  void handle(AgentRecord& agent, const Report& report, std::vector<std::uint8_t> bytes, Now now);
   void handle(AgentRecord& agent, Alarm alarm, Now now);
   void handle(AgentRecord& agent, const TableAck& ack, Now now);
   void handle(AgentRecord& agent, const PlanAck& ack);
@@ -96,7 +110,7 @@ class Ingest {
   // `received`: when the report came in; `agent_now`: what the agent's clock showed then.
   void fold(AgentRecord& agent, const Report& report, Now received, UnixNanos agent_now);
   void fold_sample(AgentRecord& agent, const LinkSample& sample, Now received, UnixNanos agent_now);
-  void check_claims(AgentRecord& agent, const LinkSample& sample, Now now);
+  void check_claims(AgentRecord& agent, std::span<const LinkSample> samples, Now now);
   void note_state(AgentRecord& agent, LinkId link, std::string why, Now now);
   void withdraw_claims(AgentRecord& agent, Now now);
   void refuse(const std::string& connection, std::string reason);
@@ -117,6 +131,9 @@ class Ingest {
   std::map<NodeId, std::unordered_map<LinkId, UnixNanos>> claims_;
   std::map<std::string, MonoTime> told_;  // rate limit of repeated events, by name and node
   LinkHistories histories_;
+  std::deque<Arrival> backlog_;
+  std::size_t backlog_octets_ = 0;
+  AgentMessage message_;  // its memory is used again for every report
   StageTimes stages_;
   IngestCounters counters_;
 };

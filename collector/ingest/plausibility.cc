@@ -9,7 +9,7 @@ namespace {
 constexpr Duration kIntervalMax = std::chrono::minutes(10);
 constexpr std::uint32_t kProbesMax = 10'000'000;
 constexpr Duration kDelayMax = std::chrono::seconds(70);  // kSketchValueMax, rounded up
-constexpr std::size_t kTextMax = 255;
+constexpr std::size_t kHelloTextMax = 255;
 
 SampleVerdict refuse(std::string reason) { return {SampleFate::refuse, std::move(reason)}; }
 
@@ -22,9 +22,10 @@ bool counts_add_up(const LinkSample& s) {
 bool delays_add_up(const LinkSample& s) {
   if (s.answered == 0) return s.rtt.count() == 0;
   const std::int64_t n = s.answered;
+  // kProbesMax times kDelayMax is within 64 bits.
   return s.rtt_min.count() >= 0 && s.rtt_min <= s.rtt_max && s.rtt_max <= kDelayMax &&
-         s.rtt_sum.count() / n >= s.rtt_min.count() - 1 &&
-         s.rtt_sum.count() / n <= s.rtt_max.count() + 1 && s.rtt.count() <= s.answered;
+         s.rtt_sum.count() >= (s.rtt_min.count() - 1) * n &&
+         s.rtt_sum.count() < (s.rtt_max.count() + 2) * n && s.rtt.count() <= s.answered;
 }
 
 bool one_way_plausible(const OneWayDelay& delay, std::uint32_t sent) {
@@ -88,8 +89,8 @@ std::optional<std::string> refuse_hello(const Hello& hello, const std::string& n
   if (hello.kind == ClientKind::route_reader) return std::nullopt;
   if (hello.self.ports.empty()) return "it has no port";
   if (hello.self.ports.size() > kPortsPerNodeMax) return "it has too many ports";
-  if (hello.self.region.size() > kTextMax || hello.self.media_base.size() > kTextMax ||
-      hello.software.size() > kTextMax) {
+  if (hello.self.region.size() > kHelloTextMax || hello.self.media_base.size() > kHelloTextMax ||
+      hello.software.size() > kHelloTextMax) {
     return "its description is too long";
   }
   for (std::size_t i = 0; i < hello.self.ports.size(); ++i) {
@@ -97,7 +98,7 @@ std::optional<std::string> refuse_hello(const Hello& hello, const std::string& n
     if (port.index.value != i) return fmt::format("port {} is numbered {}", i, port.index.value);
     if (port.advertised.is_unspecified()) return fmt::format("port {} advertises no address", i);
     if (port.stamp_port == 0) return fmt::format("port {} has no STAMP port", i);
-    if (port.isp.size() > kTextMax || port.bill.size() > kTextMax)
+    if (port.isp.size() > kHelloTextMax || port.bill.size() > kHelloTextMax)
       return "its description is too long";
   }
   return std::nullopt;

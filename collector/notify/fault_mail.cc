@@ -9,7 +9,7 @@ namespace linkpilot::collector {
 
 namespace {
 
-constexpr std::size_t kTextMax = 32 * 1024;
+constexpr std::size_t kMailTextMax = 32 * 1024;
 
 std::string clock_text(UnixNanos time) {  // "2026-11-21 14:02:11 UTC"
   std::string text = format_utc(time);
@@ -185,7 +185,7 @@ std::string wrapped(const std::string& text) {
   constexpr std::size_t kColumns = 900;
   std::string out;
   std::size_t column = 0;
-  for (const char c : text.substr(0, kTextMax)) {
+  for (const char c : text.substr(0, kMailTextMax)) {
     if (c != '\n' && column >= kColumns && (static_cast<unsigned char>(c) & 0xC0) != 0x80) {
       out += '\n';
       column = 0;

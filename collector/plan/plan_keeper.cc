@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "collector/plan/pair_secret.h"
-
 namespace linkpilot::collector {
 
 namespace {
@@ -13,6 +11,10 @@ constexpr MonoTime kNever{std::numeric_limits<std::int64_t>::max()};
 
 // Both directions of a link share their pace.
 LinkId either_way(LinkId link) { return link.from < link.to ? link : link.reversed(); }
+
+ProbeMode mode_of(std::uint32_t epoch) {
+  return epoch == 0 ? ProbeMode::stamp : ProbeMode::stamp_authenticated;
+}
 
 // The stronger claim: best before second before later hops.
 void want(std::unordered_map<LinkId, Pace>& wanted, LinkId link, Pace pace) {
@@ -49,7 +51,14 @@ std::string_view to_string(Pace pace) {
 }
 
 PlanKeeper::PlanKeeper(PlanRules rules, std::uint64_t first_version)
-    : rules_(std::move(rules)), next_version_(first_version), next_change_(kNever) {}
+    : next_version_(first_version), next_change_(kNever) {
+  set_rules(std::move(rules));
+}
+
+void PlanKeeper::set_rules(PlanRules rules) {
+  rules_ = std::move(rules);
+  seals_.set_masters(rules_.master, rules_.older_master);
+}
 
 PlanKeeper::Wanted PlanKeeper::wanted_by(std::span<const RouteTable* const> tables) {
   Wanted wanted;
@@ -108,20 +117,25 @@ std::set<NodeId> PlanKeeper::update(std::span<const Node> nodes,
   const bool names_changed = !std::equal(nodes.begin(), nodes.end(), nodes_.begin(), nodes_.end());
   nodes_.assign(nodes.begin(), nodes.end());
   const Wanted wanted = wanted_by(tables);
-  const std::uint32_t epoch = rules_.master == nullptr ? 0 : secret_epoch(*rules_.master);
+  const PairSeals::Knows knows = [this](NodeId node, std::uint64_t round) {
+    const NodePlan* plan = find(node);
+    return plan != nullptr && plan->acked_round >= round;
+  };
 
   std::map<NodeId, std::vector<PacedLink>> shares;
   for (const Node& node : nodes_) shares[node.id];
   const auto add = [&](const Node& near, const Port& near_port, const Node& far,
-                       const Port& far_port, Pace paced) {
+                       const Port& far_port, Pace paced, const PairSeal& seal) {
     PacedLink link;
     link.planned.link = {{near.id, near_port.index}, {far.id, far_port.index}};
     link.planned.peer = {far_port.advertised, far_port.stamp_port};
     link.planned.interval = is_fast(paced) ? rules_.fast_interval : rules_.slow_interval;
     link.planned.flows = rules_.flows;
-    if (rules_.master != nullptr) {
-      link.planned.mode = ProbeMode::stamp_authenticated;
-      link.planned.secret_epoch = epoch;
+    link.planned.mode = mode_of(seal.epoch);
+    link.planned.secret_epoch = seal.epoch;
+    if (seal.changing) {
+      link.planned.also_mode = mode_of(seal.also);
+      link.planned.also_secret_epoch = seal.also;
     }
     link.planned.in_use = paced == Pace::best_first_hop || paced == Pace::second_first_hop;
     link.pace = paced;
@@ -130,17 +144,19 @@ std::set<NodeId> PlanKeeper::update(std::span<const Node> nodes,
   };
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
     for (std::size_t j = i + 1; j < nodes_.size(); ++j) {
+      const PairSeal seal = seals_.step(nodes_[i].id, nodes_[j].id, round_, knows);
       for (const Port& a : nodes_[i].ports) {
         for (const Port& b : nodes_[j].ports) {
           if (!allowed(nodes_[i], a, nodes_[j], b, rules_.links)) continue;
           const Pace paced =
               pace(either_way({{nodes_[i].id, a.index}, {nodes_[j].id, b.index}}), wanted, now);
-          add(nodes_[i], a, nodes_[j], b, paced);
-          add(nodes_[j], b, nodes_[i], a, paced);
+          add(nodes_[i], a, nodes_[j], b, paced, seal);
+          add(nodes_[j], b, nodes_[i], a, paced, seal);
         }
       }
     }
   }
+  seals_.end_round(round_);
   std::erase_if(timings_, [&](const auto& timing) { return timing.second.seen != round_; });
   std::erase_if(plans_, [&](const auto& plan) { return !shares.contains(plan.first); });
 
@@ -184,6 +200,7 @@ void PlanKeeper::warm_pair(NodeId a, NodeId b, MonoTime now) {
 Plan PlanKeeper::issue(NodeId node, Now now) {
   NodePlan& share = plans_[node];
   share.version = next_version_++;
+  share.issued_round = round_;
   Plan plan;
   plan.version = share.version;
   plan.created = now.wall;
@@ -193,11 +210,18 @@ Plan PlanKeeper::issue(NodeId node, Now now) {
   plan.links.reserve(share.links.size());
   for (const PacedLink& link : share.links) {
     plan.links.push_back(link.planned);
-    if (link.planned.mode != ProbeMode::stamp_authenticated || rules_.master == nullptr) continue;
-    plan.links.back().secret =
-        pair_secret(*rules_.master, link.planned.link.from.node, link.planned.link.to.node);
+    seals_.fill(plan.links.back());
   }
   return plan;
+}
+
+bool PlanKeeper::note_ack(NodeId node, std::uint64_t version) {
+  const auto found = plans_.find(node);
+  if (found == plans_.end() || found->second.version != version) return false;
+  NodePlan& share = found->second;
+  if (share.acked_round == share.issued_round) return false;
+  share.acked_round = share.issued_round;
+  return seals_.changing();
 }
 
 const NodePlan* PlanKeeper::find(NodeId node) const {

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <memory>
 #include <set>
 #include <span>
 #include <string_view>
@@ -17,8 +16,8 @@
 #include "base/fleet.h"
 #include "base/plan.h"
 #include "base/route_table.h"
-#include "base/runtime/secret_file.h"
 #include "base/time.h"
+#include "collector/plan/pair_seals.h"
 #include "optimizer/policy/policy.h"
 
 namespace linkpilot::collector {
@@ -30,7 +29,8 @@ struct PlanRules {
   Duration warm_up = std::chrono::seconds(15);
   Duration lifetime = std::chrono::seconds(60);
   optimizer::LinkPolicy links;
-  std::shared_ptr<const Secret> master;  // authenticated probes; null: open ones
+  PairSeals::Master master;        // authenticated probes; null: open ones
+  PairSeals::Master older_master;  // still good while pairs change; null: none
 };
 
 enum class Pace : std::uint8_t {
@@ -53,14 +53,16 @@ struct PacedLink {
 
 // One agent's share.
 struct NodePlan {
-  std::uint64_t version = 0;     // grows when links or names change, and when it is sent again
-  std::vector<PacedLink> links;  // sorted by link
+  std::uint64_t version = 0;       // grows when links or names change, and when it is sent again
+  std::vector<PacedLink> links;    // sorted by link
+  std::uint64_t issued_round = 0;  // of planning, sent last
+  std::uint64_t acked_round = 0;
 };
 
 class PlanKeeper {
  public:
   explicit PlanKeeper(PlanRules rules, std::uint64_t first_version);
-  void set_rules(PlanRules rules) { rules_ = std::move(rules); }
+  void set_rules(PlanRules rules);
 
   // Makes the plan for `nodes` (with their numbers) under the tables in force; returns the nodes
   // whose share changed. `following`: a table was published.
@@ -76,6 +78,10 @@ class PlanKeeper {
   // The message for one agent, under a new version. The secrets of its pairs are in it alone:
   // `plans()` may be shown to anybody.
   [[nodiscard]] Plan issue(NodeId node, Now now);
+
+  // The agent has this version in force. True: pairs may go on changing their secret, so update.
+  bool note_ack(NodeId node, std::uint64_t version);
+  [[nodiscard]] const PairSeals& seals() const { return seals_; }
 
   [[nodiscard]] const NodePlan* find(NodeId node) const;
   [[nodiscard]] const std::map<NodeId, NodePlan>& plans() const { return plans_; }
@@ -99,6 +105,7 @@ class PlanKeeper {
   Pace pace(LinkId link, const Wanted& wanted, MonoTime now);
 
   PlanRules rules_;
+  PairSeals seals_;
   std::vector<Node> nodes_;
   std::unordered_map<LinkId, Timing> timings_;  // by the link as written from the lower port
   std::map<NodeId, NodePlan> plans_;

@@ -36,6 +36,7 @@ struct Solver::State {
         waiting.reset();
       }
       const auto began = std::chrono::steady_clock::now();
+      if (job.make_links) job.view.links = job.make_links();
       optimizer::PlannerResult result =
           optimizer::plan_routes(job.view, job.policy, std::move(planner), job.request, job.now);
       planner = std::move(result.next);
@@ -47,6 +48,7 @@ struct Solver::State {
       outcome.moves = std::move(result.moves);
       outcome.guard = std::move(result.guard);
       outcome.mode = job.request.mode;
+      if (outcome.mode == optimizer::PlanMode::tick) outcome.links = std::move(job.view.links);
       outcome.took = std::chrono::steady_clock::now() - began;
       on_outcome(std::move(outcome));
     }

@@ -12,7 +12,9 @@
 namespace linkpilot::collector {
 
 struct SolveJob {
-  optimizer::NetworkView view;
+  optimizer::NetworkView view;  // without links
+  // Beliefs of all links, made on the solver's thread: tens of milliseconds for a large fleet.
+  std::function<std::vector<optimizer::LinkBelief>()> make_links;
   optimizer::Policy policy;
   optimizer::PlanRequest request;
   Now now;
@@ -26,6 +28,7 @@ struct SolveOutcome {
   std::vector<optimizer::RouteMove> moves;
   optimizer::GuardVerdict guard;
   optimizer::PlanMode mode = optimizer::PlanMode::tick;
+  std::vector<optimizer::LinkBelief> links;  // what it was decided on; of ticks only
   Duration took{};
 };
 

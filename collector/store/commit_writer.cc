@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <map>
-
 #include "collector/store/store_schema.h"
 
 namespace linkpilot::collector {
@@ -24,11 +22,6 @@ Status CommitWriter::prepare() {
     const char* sql;
   };
   const Prepared statements[] = {
-      {&insert_report_,
-       "INSERT OR IGNORE INTO reports(node, epoch, sequence, received_ns, bytes) VALUES(?, ?, ?, "
-       "?, ?)"},
-      {&replace_mark_,
-       "INSERT OR REPLACE INTO marks(node, epoch, high, skipped) VALUES(?, ?, ?, ?)"},
       {&insert_event_,
        "INSERT OR REPLACE INTO events(id, time_ns, level, name, node, link, detail) "
        "VALUES(?, ?, ?, ?, ?, ?, ?)"},
@@ -59,7 +52,7 @@ Status CommitWriter::prepare() {
   return faults_.prepare(database_);
 }
 
-Status CommitWriter::commit(const StoreBatch& batch) {
+Status CommitWriter::commit(const NoteBatch& batch) {
   if (Status status = database_.execute("BEGIN IMMEDIATE"); !status) return status;
   Status status = write(batch);
   if (status) status = database_.execute("COMMIT");
@@ -67,38 +60,10 @@ Status CommitWriter::commit(const StoreBatch& batch) {
   return status;
 }
 
-Status CommitWriter::write(const StoreBatch& batch) {
-  if (Status status = write_reports(batch.reports); !status) return status;
+Status CommitWriter::write(const NoteBatch& batch) {
   if (!batch.faults.empty()) {
     if (Status status = faults_.write(database_, batch.faults); !status) return status;
   }
-  return write_notes(batch);
-}
-
-Status CommitWriter::write_reports(const std::vector<StoredReport>& reports) {
-  std::map<std::pair<NodeId, std::uint64_t>, EpochMark> marks;
-  for (const StoredReport& report : reports) {
-    Status status = insert_report_.bind(1, std::int64_t{report.node.value})
-                        .bind(2, as_stored(report.id.epoch))
-                        .bind(3, as_stored(report.id.sequence))
-                        .bind(4, report.received.ns)
-                        .bind(5, packer_.pack(report.bytes))
-                        .run();
-    if (!status) return status;
-    marks[{report.node, report.id.epoch}] = report.mark;
-  }
-  for (const auto& [key, mark] : marks) {
-    Status status = replace_mark_.bind(1, std::int64_t{key.first.value})
-                        .bind(2, as_stored(mark.epoch))
-                        .bind(3, as_stored(mark.high))
-                        .bind(4, as_stored(mark.skipped))
-                        .run();
-    if (!status) return status;
-  }
-  return {};
-}
-
-Status CommitWriter::write_notes(const StoreBatch& batch) {
   for (const StoredNode& node : batch.nodes) {
     Status status = replace_node_.bind(1, std::int64_t{node.entry.id.value})
                         .bind(2, node.entry.name)
@@ -108,7 +73,7 @@ Status CommitWriter::write_notes(const StoreBatch& batch) {
                         .run();
     if (!status) return status;
   }
-  for (const StoreBatch::Table& each : batch.tables) {
+  for (const NoteBatch::Table& each : batch.tables) {
     const SignedTable& table = each.table;
     Status status = insert_table_.bind(1, std::int64_t{table.node.value})
                         .bind(2, as_stored(table.version.epoch))
@@ -191,21 +156,6 @@ Result<std::uint64_t> CommitWriter::used_bytes() {
       "FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()");
   if (!used) return fail(used.error());
   return static_cast<std::uint64_t>(*used);
-}
-
-Result<std::uint64_t> CommitWriter::expire(const RetentionRule& rule, std::uint64_t slice_max) {
-  Result<std::uint64_t> used = used_bytes();
-  if (!used) return used;
-  const bool too_large = *used > rule.size_max.value;
-  // The last row always stays, so that row numbers are never given twice.
-  const std::string sql = fmt::format(
-      "DELETE FROM reports WHERE id IN (SELECT id FROM reports ORDER BY id LIMIT {}) "
-      "AND id < (SELECT max(id) FROM reports){}",
-      slice_max, too_large ? "" : fmt::format(" AND received_ns < {}", rule.keep_since.ns));
-  if (Status status = database_.execute(sql); !status) return fail(status.error());
-  Result<std::int64_t> gone = database_.integer_of("SELECT changes()");
-  if (!gone) return fail(gone.error());
-  return static_cast<std::uint64_t>(*gone);
 }
 
 }  // namespace linkpilot::collector

@@ -1,20 +1,18 @@
-// Writes one batch as one transaction, and keeps the store within its bounds. Internal to store/;
-// used by the store's thread only.
+// Writes one batch of notes (all that is not a report) as one SQLite transaction. Internal to
+// store/; used by the notes' thread only.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "collector/store/blob_codec.h"
 #include "collector/store/database.h"
 #include "collector/store/fault_rows.h"
 #include "collector/store/store.h"
 
 namespace linkpilot::collector {
 
-struct StoreBatch {
-  std::vector<StoredReport> reports;
+struct NoteBatch {
   std::vector<Event> events;
   struct Table {
     SignedTable table;
@@ -27,14 +25,8 @@ struct StoreBatch {
   FaultNotes faults;
   std::uint64_t faults_ticket = 0;
   [[nodiscard]] bool empty() const {
-    return reports.empty() && events.empty() && tables.empty() && nodes.empty() && hand.empty() &&
-           faults.empty();
+    return events.empty() && tables.empty() && nodes.empty() && hand.empty() && faults.empty();
   }
-};
-
-struct RetentionRule {
-  UnixNanos keep_since;  // older reports go
-  Bytes size_max;
 };
 
 class CommitWriter {
@@ -44,23 +36,16 @@ class CommitWriter {
   [[nodiscard]] static Result<std::unique_ptr<CommitWriter>> open(const std::string& path);
 
   // All or nothing; durable when it returns success.
-  [[nodiscard]] Status commit(const StoreBatch& batch);
-  // Deletes a slice of what is too old or too much; returns how many reports went.
-  [[nodiscard]] Result<std::uint64_t> expire(const RetentionRule& rule, std::uint64_t slice_max);
+  [[nodiscard]] Status commit(const NoteBatch& batch);
   [[nodiscard]] Result<std::uint64_t> used_bytes();
 
  private:
   explicit CommitWriter(Database database) : database_(std::move(database)) {}
   [[nodiscard]] Status prepare();
-  [[nodiscard]] Status write(const StoreBatch& batch);
-  [[nodiscard]] Status write_reports(const std::vector<StoredReport>& reports);
-  [[nodiscard]] Status write_notes(const StoreBatch& batch);
+  [[nodiscard]] Status write(const NoteBatch& batch);
   [[nodiscard]] Status write_hand(const HandChange& change);
 
   Database database_;
-  BlobPacker packer_;
-  Statement insert_report_;
-  Statement replace_mark_;
   Statement insert_event_;
   Statement insert_table_;
   Statement trim_tables_;

@@ -140,13 +140,4 @@ Result<std::int64_t> Database::integer_of(std::string_view sql) {
   return *row ? statement->integer(0) : 0;
 }
 
-Result<int> Database::checkpoint(Checkpoint kind) {
-  int frames = 0;
-  const int mode =
-      kind == Checkpoint::passive ? SQLITE_CHECKPOINT_PASSIVE : SQLITE_CHECKPOINT_TRUNCATE;
-  const int code = sqlite3_wal_checkpoint_v2(database_.get(), nullptr, mode, &frames, nullptr);
-  if (code != SQLITE_OK && code != SQLITE_BUSY) return fail_sqlite(database_.get(), "checkpoint");
-  return frames < 0 ? 0 : frames;
-}
-
 }  // namespace linkpilot::collector

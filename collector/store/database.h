@@ -60,10 +60,6 @@ class Database {
   // The single integer that a query answers with; 0 for no row or NULL.
   [[nodiscard]] Result<std::int64_t> integer_of(std::string_view sql);
 
-  enum class Checkpoint : std::uint8_t { passive, truncate };
-  // Returns the frames that the write-ahead log holds.
-  [[nodiscard]] Result<int> checkpoint(Checkpoint kind);
-
  private:
   struct Close {
     void operator()(sqlite3* database) const;

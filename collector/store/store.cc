@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
@@ -12,6 +11,7 @@
 
 #include "base/runtime/files.h"
 #include "collector/store/commit_writer.h"
+#include "collector/store/report_log.h"
 #include "collector/store/store_schema.h"
 
 namespace linkpilot::collector {
@@ -21,23 +21,22 @@ namespace {
 constexpr auto kRetryPause = std::chrono::milliseconds(500);
 constexpr auto kMaintenancePause = std::chrono::seconds(1);
 constexpr auto kStopPatience = std::chrono::seconds(2);
-constexpr int kWalFramesMax = 16'384;  // of 4 kB: then the log is cut, which makes one commit wait
 constexpr std::size_t kNotesMax = 8'192;
 constexpr std::size_t kFaultNotesMax = 1'024;
-constexpr std::uint64_t kExpireSliceMin = 64;
 constexpr std::uint64_t kCommitTimesKept = 512;
 
-class SqliteStore final : public Store {
+class FileStore final : public Store {
  public:
-  explicit SqliteStore(StoreOptions options, std::unique_ptr<CommitWriter> writer)
-      : options_(std::move(options)), writer_(std::move(writer)) {}
-  ~SqliteStore() override { stop(); }
+  FileStore(StoreOptions options, std::unique_ptr<CommitWriter> writer,
+            std::unique_ptr<ReportLog> log)
+      : options_(std::move(options)), log_(std::move(log)), writer_(std::move(writer)) {}
+  ~FileStore() override { stop(); }
 
   void start(OnCommit on_commit, OnState on_state) override {
     on_commit_ = std::move(on_commit);
     on_state_ = std::move(on_state);
-    commit_thread_ = std::thread([this] { run_commits(); });
-    checkpoint_thread_ = std::thread([this] { run_checkpoints(); });
+    report_thread_ = std::thread([this] { run_reports(); });
+    note_thread_ = std::thread([this] { run_notes(); });
   }
 
   void stop() override {
@@ -45,9 +44,10 @@ class SqliteStore final : public Store {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
     }
-    wake_.notify_all();
-    if (commit_thread_.joinable()) commit_thread_.join();
-    if (checkpoint_thread_.joinable()) checkpoint_thread_.join();
+    wake_reports_.notify_all();
+    wake_notes_.notify_all();
+    if (report_thread_.joinable()) report_thread_.join();
+    if (note_thread_.joinable()) note_thread_.join();
   }
 
   void reconfigure(Duration retention, Bytes size_max, Duration commit_interval) override {
@@ -63,6 +63,7 @@ class SqliteStore final : public Store {
   }
 
   bool put_report(StoredReport report) override {
+    bool first = false;
     {
       const std::lock_guard lock(mutex_);
       if (!room_for(report.bytes.size())) {
@@ -71,18 +72,19 @@ class SqliteStore final : public Store {
       }
       ++figures_.queue_reports;
       figures_.queue_bytes += report.bytes.size();
-      waiting_.reports.push_back(std::move(report));
+      first = reports_.empty();
+      reports_.push_back(std::move(report));
     }
-    wake_.notify_all();
+    if (first) wake_reports_.notify_one();
     return true;
   }
 
   void put_event(Event event) override {
-    put_note([&] { waiting_.events.push_back(std::move(event)); });
+    put_note([&] { notes_.events.push_back(std::move(event)); });
   }
 
   void put_table(SignedTable table, UnixNanos created) override {
-    put_note([&] { waiting_.tables.push_back({std::move(table), created}); });
+    put_note([&] { notes_.tables.push_back({std::move(table), created}); });
   }
 
   std::uint64_t put_nodes(std::vector<StoredNode> nodes) override {
@@ -90,10 +92,10 @@ class SqliteStore final : public Store {
     {
       const std::lock_guard lock(mutex_);
       ticket = ++last_ticket_;
-      waiting_.nodes_ticket = ticket;
-      std::move(nodes.begin(), nodes.end(), std::back_inserter(waiting_.nodes));
+      notes_.nodes_ticket = ticket;
+      std::move(nodes.begin(), nodes.end(), std::back_inserter(notes_.nodes));
     }
-    wake_.notify_all();
+    wake_notes_.notify_one();
     return ticket;
   }
 
@@ -102,10 +104,10 @@ class SqliteStore final : public Store {
     {
       const std::lock_guard lock(mutex_);
       ticket = ++last_ticket_;
-      waiting_.nodes_ticket = ticket;
-      waiting_.hand.push_back(std::move(change));
+      notes_.nodes_ticket = ticket;
+      notes_.hand.push_back(std::move(change));
     }
-    wake_.notify_all();
+    wake_notes_.notify_one();
     return ticket;
   }
 
@@ -113,24 +115,31 @@ class SqliteStore final : public Store {
     std::uint64_t ticket = 0;
     put_fault_note([&] {
       ticket = ++last_fault_ticket_;
-      waiting_.faults_ticket = ticket;
-      waiting_.faults.faults.push_back(std::move(fault));
-      if (mail) waiting_.faults.mails.push_back(*std::move(mail));
+      notes_.faults_ticket = ticket;
+      notes_.faults.faults.push_back(std::move(fault));
+      if (mail) notes_.faults.mails.push_back(*std::move(mail));
     });
     return ticket;
   }
 
   void put_mail(OutgoingMail mail) override {
-    put_fault_note([&] { waiting_.faults.mails.push_back(std::move(mail)); });
+    put_fault_note([&] { notes_.faults.mails.push_back(std::move(mail)); });
   }
 
   void drop_mail(std::uint64_t id) override {
-    put_fault_note([&] { waiting_.faults.mails_gone.push_back(id); });
+    put_fault_note([&] { notes_.faults.mails_gone.push_back(id); });
   }
 
   StoreFigures figures() const override {
+    const ReportLog::Figures log = log_->figures();
     const std::lock_guard lock(mutex_);
-    return figures_;
+    StoreFigures figures = figures_;
+    figures.ok = reports_trouble_.empty() && notes_trouble_.empty();
+    figures.reason = reports_trouble_.empty() ? notes_trouble_ : reports_trouble_;
+    figures.bytes = log.octets + database_octets_;
+    figures.segments = log.segments;
+    figures.expired = log.expired;
+    return figures;
   }
 
  private:
@@ -143,13 +152,13 @@ class SqliteStore final : public Store {
   void put_note(Push push) {
     {
       const std::lock_guard lock(mutex_);
-      if (waiting_.events.size() + waiting_.tables.size() >= kNotesMax) {
+      if (notes_.events.size() + notes_.tables.size() >= kNotesMax) {
         ++figures_.dropped_notes;
         return;
       }
       push();
     }
-    wake_.notify_all();
+    wake_notes_.notify_one();
   }
 
   // Few and small; only a disk that fails for hours makes so many wait.
@@ -158,10 +167,10 @@ class SqliteStore final : public Store {
     {
       const std::lock_guard lock(mutex_);
       push();
-      FaultNotes& notes = waiting_.faults;
+      FaultNotes& notes = notes_.faults;
       figures_.dropped_notes += trim(notes.faults) + trim(notes.mails) + trim(notes.mails_gone);
     }
-    wake_.notify_all();
+    wake_notes_.notify_one();
   }
   template <typename Notes>
   static std::uint64_t trim(Notes& notes) {
@@ -171,144 +180,159 @@ class SqliteStore final : public Store {
   }
 
   // Waits for something to commit, then for its companions. Empty: time to stop.
-  StoreBatch take_batch() {
+  std::vector<StoredReport> take_reports() {
     std::unique_lock lock(mutex_);
-    wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    wake_reports_.wait(lock, [this] { return stopping_ || !reports_.empty(); });
     if (!stopping_) {
-      wake_.wait_for(lock, options_.commit_interval, [this] { return stopping_; });
+      wake_reports_.wait_for(lock, options_.commit_interval, [this] { return stopping_; });
     }
-    return std::exchange(waiting_, {});
+    return std::exchange(reports_, {});
   }
 
-  void run_commits() {
+  void run_reports() {
     for (;;) {
-      const StoreBatch batch = take_batch();
+      const std::vector<StoredReport> batch = take_reports();
       if (batch.empty()) return;
-      if (!commit_until_done(batch)) return;
-      expire();
+      const auto began = std::chrono::steady_clock::now();
+      auto tried = began;
+      const bool done = until_done(reports_trouble_, wake_reports_, [&] {
+        tried = std::chrono::steady_clock::now();
+        return log_->append(batch, SystemClock().now().wall);
+      });
+      if (!done) return;
+      note_reports(batch, std::chrono::steady_clock::now() - tried);
+      if (log_->wants_maintenance()) wake_notes_.notify_one();
     }
   }
 
-  bool commit_until_done(const StoreBatch& batch) {
+  void run_notes() {
+    for (;;) {
+      NoteBatch batch;
+      {
+        std::unique_lock lock(mutex_);
+        wake_notes_.wait_for(lock, kMaintenancePause, [this] {
+          return stopping_ || !notes_.empty() || log_->wants_maintenance();
+        });
+        if (stopping_ && notes_.empty()) return;
+        batch = std::exchange(notes_, {});
+      }
+      if (!batch.empty()) {
+        const bool done = until_done(notes_trouble_, wake_notes_, [&] {
+          maintain();  // it may be what makes room
+          return commit_notes(batch);
+        });
+        if (!done) return;
+      }
+      // A segment that cannot be set aside now is met again when it is needed.
+      if (!maintain()) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    }
+  }
+
+  Status commit_notes(const NoteBatch& batch) {
+    if (writer_ == nullptr) {
+      Result<std::unique_ptr<CommitWriter>> reopened = CommitWriter::open(options_.path);
+      if (!reopened) return fail(reopened.error());
+      writer_ = *std::move(reopened);
+    }
+    if (Status status = writer_->commit(batch); !status) {
+      writer_.reset();  // a connection that met an I/O error is not trusted again
+      return status;
+    }
+    if (batch.nodes_ticket != 0 || batch.faults_ticket != 0) {
+      on_commit_({{}, batch.nodes_ticket, batch.faults_ticket});
+    }
+    return {};
+  }
+
+  bool maintain() {
+    RetentionRule rule;
+    const UnixNanos now = SystemClock().now().wall;
+    {
+      const std::lock_guard lock(mutex_);
+      rule = {now - options_.retention, options_.size_max};
+    }
+    std::error_code ignored;
+    std::uint64_t database = 0;
+    for (const char* part : {"", "-wal"}) {
+      const std::uintmax_t size = std::filesystem::file_size(options_.path + part, ignored);
+      if (!ignored) database += size;
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      database_octets_ = database;
+    }
+    return log_->maintain(rule, database, now).has_value();
+  }
+
+  // Tries until it is done, or until it is time to stop and patience is over. `trouble` holds the
+  // reason while it fails.
+  template <typename Try>
+  bool until_done(std::string& trouble, std::condition_variable& wake, Try attempt) {
     const auto first_try = std::chrono::steady_clock::now();
     for (;;) {
-      const auto began = std::chrono::steady_clock::now();
-      Status status;
-      if (writer_ == nullptr) {
-        Result<std::unique_ptr<CommitWriter>> reopened = CommitWriter::open(options_.path);
-        if (reopened) {
-          writer_ = *std::move(reopened);
-        } else {
-          status = fail(reopened.error());
-        }
-      }
-      if (writer_ != nullptr) status = writer_->commit(batch);
-      if (status) {
-        note_commit(batch, std::chrono::steady_clock::now() - began);
-        return true;
-      }
-      writer_.reset();
-      note_failure(status);
+      const Status status = attempt();
+      note_outcome(trouble, status);
+      if (status) return true;
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, kRetryPause, [this] { return stopping_; });
+      wake.wait_for(lock, kRetryPause, [this] { return stopping_; });
       if (stopping_ && std::chrono::steady_clock::now() - first_try > kStopPatience) return false;
     }
   }
 
-  void note_commit(const StoreBatch& batch, Duration took) {
-    Commit commit;
-    commit.nodes_ticket = batch.nodes_ticket;
-    commit.faults_ticket = batch.faults_ticket;
-    std::uint64_t octets = 0;
-    for (const StoredReport& report : batch.reports) octets += report.bytes.size();
-    for (const StoredReport& report : batch.reports) {
-      commit.marks.push_back({report.node, report.mark});
-    }
-    bool recovered = false;
+  void note_outcome(std::string& trouble, const Status& status) {
+    bool was_ok = false;
+    bool is_ok = false;
     {
       const std::lock_guard lock(mutex_);
-      recovered = !figures_.ok;
-      figures_.ok = true;
-      figures_.reason.clear();
-      figures_.reports += batch.reports.size();
-      figures_.queue_reports -= batch.reports.size();
+      was_ok = reports_trouble_.empty() && notes_trouble_.empty();
+      trouble = status ? "" : status.error().message;
+      is_ok = reports_trouble_.empty() && notes_trouble_.empty();
+      if (!status) ++figures_.failures;
+      if (was_ok && !is_ok) figures_.since = SystemClock().now().wall;
+    }
+    if (was_ok != is_ok) on_state_(status);
+  }
+
+  void note_reports(const std::vector<StoredReport>& batch, Duration took) {
+    Commit commit;
+    commit.marks.reserve(batch.size());
+    std::uint64_t octets = 0;
+    for (const StoredReport& report : batch) {
+      octets += report.bytes.size();
+      commit.marks.push_back({report.node, report.mark});
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      figures_.reports += batch.size();
+      figures_.queue_reports -= batch.size();
       figures_.queue_bytes -= octets;
       ++figures_.commits;
       if (figures_.commit_time.count() >= kCommitTimesKept) figures_.commit_time.clear();
       figures_.commit_time.add(took);
     }
-    committed_since_expiry_ += batch.reports.size();
-    if (recovered) on_state_({});
     on_commit_(std::move(commit));
   }
 
-  void note_failure(const Status& status) {
-    bool news = false;
-    {
-      const std::lock_guard lock(mutex_);
-      news = figures_.ok;
-      figures_.ok = false;
-      figures_.reason = status.error().message;
-      if (news) figures_.since = SystemClock().now().wall;
-      ++figures_.failures;
-    }
-    if (news) on_state_(status);
-  }
-
-  // Once a second, a slice twice as large as what came in: the backlog shrinks, no pass is long.
-  void expire() {
-    const auto now = std::chrono::steady_clock::now();
-    if (now - last_expiry_ < kMaintenancePause || writer_ == nullptr) return;
-    last_expiry_ = now;
-    RetentionRule rule;
-    {
-      const std::lock_guard lock(mutex_);
-      rule = {SystemClock().now().wall - options_.retention, options_.size_max};
-    }
-    const std::uint64_t slice = std::max(kExpireSliceMin, 2 * committed_since_expiry_);
-    committed_since_expiry_ = 0;
-    const Result<std::uint64_t> gone = writer_->expire(rule, slice);
-    const Result<std::uint64_t> used = writer_->used_bytes();
-    if (!gone || !used) return;  // the next commit meets the same trouble and tells it
-    const std::lock_guard lock(mutex_);
-    figures_.expired += *gone;
-    figures_.bytes = *used;
-  }
-
-  void run_checkpoints() {
-    for (;;) {
-      {
-        std::unique_lock lock(mutex_);
-        wake_.wait_for(lock, kMaintenancePause, [this] { return stopping_; });
-        if (stopping_) return;
-      }
-      Result<Database> database = Database::open(options_.path, Database::Access::read_write);
-      if (!database) continue;  // the committing thread tells what is wrong with the file
-      Result<int> frames = database->checkpoint(Database::Checkpoint::passive);
-      if (frames && *frames > kWalFramesMax) {
-        frames = database->checkpoint(Database::Checkpoint::truncate);
-      }
-      const std::lock_guard lock(mutex_);
-      if (frames) figures_.wal_frames = static_cast<std::uint64_t>(*frames);
-    }
-  }
-
   StoreOptions options_;  // path and queue bounds are constant; the rest is guarded by mutex_
-  std::unique_ptr<CommitWriter> writer_;  // commit thread
+  std::unique_ptr<ReportLog> log_;
+  std::unique_ptr<CommitWriter> writer_;  // notes' thread
   OnCommit on_commit_;
   OnState on_state_;
-  std::chrono::steady_clock::time_point last_expiry_{};
-  std::uint64_t committed_since_expiry_ = 0;
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  StoreBatch waiting_;                   // guarded by mutex_
-  StoreFigures figures_;                 // guarded by mutex_
-  std::uint64_t last_ticket_ = 0;        // guarded by mutex_
+  std::condition_variable wake_reports_;
+  std::condition_variable wake_notes_;
+  std::vector<StoredReport> reports_;  // guarded by mutex_
+  NoteBatch notes_;                    // guarded by mutex_
+  StoreFigures figures_;               // guarded by mutex_
+  std::string reports_trouble_;        // guarded by mutex_
+  std::string notes_trouble_;          // guarded by mutex_
+  std::uint64_t database_octets_ = 0;  // guarded by mutex_
+  std::uint64_t last_ticket_ = 0;      // guarded by mutex_
   std::uint64_t last_fault_ticket_ = 0;  // guarded by mutex_
-  bool stopping_ = false;                // guarded by mutex_
-  std::thread commit_thread_;
-  std::thread checkpoint_thread_;
+  bool stopping_ = false;              // guarded by mutex_
+  std::thread report_thread_;
+  std::thread note_thread_;
 };
 
 }  // namespace
@@ -319,9 +343,14 @@ Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options, UnixNano
   if (!folder.empty()) {
     if (Status status = make_directories(folder); !status) return fail(status.error());
   }
+  // First, because it is what refuses a second writer.
+  const std::string where = fmt::format("store {}", options.path);
+  Result<std::unique_ptr<ReportLog>> log =
+      ReportLog::open(report_directory(options.path), options.size_max, restored.dedup);
+  if (!log) return fail(log.error().in(where));
+  restored.damage = (*log)->damage();
   Result<Database> database = Database::open(options.path, Database::Access::read_write);
   if (!database) return fail(database.error());
-  const std::string where = fmt::format("store {}", options.path);
   if (Status status = prepare_connection(*database); !status) return fail(status.error().in(where));
   if (Status status = prepare_schema(*database); !status) return fail(status.error().in(where));
   Result<std::uint64_t> epoch = next_epoch(*database, now);
@@ -332,7 +361,7 @@ Result<std::unique_ptr<Store>> Store::open(const StoreOptions& options, UnixNano
   }
   Result<std::unique_ptr<CommitWriter>> writer = CommitWriter::open(options.path);
   if (!writer) return fail(writer.error().in(where));
-  return std::make_unique<SqliteStore>(options, *std::move(writer));
+  return std::make_unique<FileStore>(options, *std::move(writer), *std::move(log));
 }
 
 }  // namespace linkpilot::collector

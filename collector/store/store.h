@@ -1,14 +1,16 @@
-// What the collector must not forget: reports (durable before they are acknowledged), dedup marks,
-// node numbers, published tables, events, what operators ordered. One SQLite file in WAL mode; this
-// folder is the boundary behind which a larger fleet would have a log of its own.
+// What the collector must not forget: reports with their dedup marks (durable before they are
+// acknowledged), and notes: node numbers, published tables, events, faults and their mails, what
+// operators ordered. Reports lie in segment files of our own beside the notes, which are one SQLite
+// file in WAL mode; this folder is the boundary behind which a larger fleet would have a log of its
+// own.
 //
-// Three parts: `open` reads what is there and counts the epoch up; one thread commits what the
-// queue holds (group commit: everything that arrives within `commit_interval` of the first);
-// another moves the log into the file, so that no commit ever waits for that. When the disk fails
-// nothing is lost and nothing acknowledged: the batch is tried again until it is down, the queue
-// fills, and `put` says no.
+// Three parts: `open` reads what is there and counts the epoch up; one thread commits the queued
+// reports (group commit: everything that arrives within `commit_interval` of the first); another
+// commits notes and keeps the whole within its bounds, so that no report ever waits for that. When
+// the disk fails nothing is lost and nothing acknowledged: the batch is tried again until it is
+// down, the queue fills, and `put` says no.
 //
-// `put_*` are for one thread (the loop's); `on_commit` and `on_state` come on the store's thread.
+// `put_*` are for one thread (the loop's); `on_commit` and `on_state` come on the store's threads.
 #pragma once
 
 #include <cstdint>
@@ -67,6 +69,7 @@ struct Restored {
   std::uint64_t epoch = 0;  // of this run of the collector, already durable
   std::vector<StoredNode> nodes;
   std::vector<RestoredDedup> dedup;
+  std::string damage;               // what was found damaged and put aside: a sentence, or nothing
   std::vector<SignedTable> tables;  // the newest of each node
   std::vector<Event> events;        // the newest, oldest first
   std::vector<Override> overrides;  // in force when last told, by id
@@ -105,14 +108,14 @@ struct StoreFigures {
   std::uint64_t reports = 0;  // committed by this run
   std::uint64_t commits = 0;
   std::uint64_t failures = 0;
-  std::uint64_t bytes = 0;  // of the database file, used pages
-  std::uint64_t wal_frames = 0;
+  std::uint64_t bytes = 0;     // of the disk, what is set aside for the next reports included
+  std::uint64_t segments = 0;  // files that reports lie in
   std::uint64_t expired = 0;  // reports deleted by retention or size
   std::uint64_t queue_reports = 0;
   std::uint64_t queue_bytes = 0;
   std::uint64_t refused = 0;        // reports the queue had no room for
   std::uint64_t dropped_notes = 0;  // events and tables the queue had no room for
-  LatencySketch commit_time;        // of the last few hundred commits
+  LatencySketch commit_time;        // of the last few hundred commits of reports
 };
 
 // A report read back.

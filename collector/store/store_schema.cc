@@ -15,12 +15,6 @@ constexpr const char* kTables = R"(
 CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS nodes(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
   public_key TEXT NOT NULL, enrolled_ns INTEGER NOT NULL, hello BLOB);
-CREATE TABLE IF NOT EXISTS marks(node INTEGER NOT NULL, epoch INTEGER NOT NULL,
-  high INTEGER NOT NULL, skipped INTEGER NOT NULL, PRIMARY KEY(node, epoch)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS reports(id INTEGER PRIMARY KEY, node INTEGER NOT NULL,
-  epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, received_ns INTEGER NOT NULL,
-  bytes BLOB NOT NULL);
-CREATE UNIQUE INDEX IF NOT EXISTS reports_key ON reports(node, epoch, sequence);
 CREATE TABLE IF NOT EXISTS tables(node INTEGER NOT NULL, epoch INTEGER NOT NULL,
   version INTEGER NOT NULL, created_ns INTEGER NOT NULL, signer BLOB NOT NULL,
   signature BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY(node, epoch, version));
@@ -67,35 +61,6 @@ Status restore_nodes(Database& database, Restored& restored) {
                     node.hello = octets_of(row.blob(4));
                     restored.nodes.push_back(std::move(node));
                   });
-}
-
-Status restore_dedup(Database& database, Restored& restored) {
-  Status status =
-      for_each(database, "SELECT node, epoch, high, skipped FROM marks", [&](const Statement& row) {
-        RestoredDedup dedup;
-        dedup.node = node_of(row.integer(0));
-        dedup.mark = {as_identity(row.integer(1)), as_identity(row.integer(2)),
-                      as_identity(row.integer(3))};
-        restored.dedup.push_back(std::move(dedup));
-      });
-  if (!status) return status;
-  Result<Statement> ahead = database.prepare(
-      "SELECT sequence FROM reports WHERE node = ? AND epoch = ? AND sequence > ? ORDER BY "
-      "sequence");
-  if (!ahead) return fail(ahead.error());
-  for (RestoredDedup& dedup : restored.dedup) {
-    ahead->bind(1, std::int64_t{dedup.node.value})
-        .bind(2, as_stored(dedup.mark.epoch))
-        .bind(3, as_stored(dedup.mark.high));
-    for (;;) {
-      Result<bool> more = ahead->step();
-      if (!more) return fail(more.error());
-      if (!*more || dedup.ahead.size() >= ReportDedup::kAheadMax) break;
-      dedup.ahead.push_back(as_identity(ahead->integer(0)));
-    }
-    ahead->reset();
-  }
-  return {};
 }
 
 Status restore_tables(Database& database, Restored& restored) {
@@ -203,9 +168,9 @@ Status restore_hand(Database& database, Restored& restored) {
 }  // namespace
 
 Status prepare_connection(Database& database) {
-  // FULL: the log is on the disk before COMMIT returns; nothing less may be acknowledged.
+  // FULL: the log is on the disk before COMMIT returns; a node's number must be, before it is told.
   return database.execute(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
       "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8192; PRAGMA journal_size_limit = "
       "67108864");
 }
@@ -216,6 +181,12 @@ Status prepare_schema(Database& database) {
   if (*schema > kStoreSchema) {
     return fail(ErrorCode::corrupt, fmt::format("its schema is version {}, this program knows {}",
                                                 *schema, kStoreSchema));
+  }
+  if (*schema == 1) {
+    // Reports and their marks lie in segments since version 2 (report_segment.h).
+    Status status =
+        database.execute("DROP TABLE IF EXISTS reports; DROP TABLE IF EXISTS marks; VACUUM");
+    if (!status) return status;
   }
   if (Status status = database.execute(kTables); !status) return status;
   if (Status status = database.execute(kFaultTables); !status) return status;
@@ -234,7 +205,6 @@ Result<std::uint64_t> next_epoch(Database& database, UnixNanos now) {
 
 Status restore(Database& database, Restored& restored) {
   if (Status status = restore_nodes(database, restored); !status) return status;
-  if (Status status = restore_dedup(database, restored); !status) return status;
   if (Status status = restore_tables(database, restored); !status) return status;
   if (Status status = restore_events(database, restored); !status) return status;
   if (Status status = restore_hand(database, restored); !status) return status;

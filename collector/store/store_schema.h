@@ -6,7 +6,7 @@
 
 namespace linkpilot::collector {
 
-inline constexpr std::int64_t kStoreSchema = 1;
+inline constexpr std::int64_t kStoreSchema = 2;
 inline constexpr std::size_t kEventsKept = 100'000;
 inline constexpr std::size_t kEventsRestored = 4'096;
 inline constexpr std::size_t kTablesKeptPerNode = 20;

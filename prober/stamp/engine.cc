@@ -24,6 +24,10 @@ std::size_t buffer_for(double per_second) {
       std::clamp(per_second * kStallSeconds * kBufferPerPacket, kBufferMin, kBufferMax));
 }
 
+bool same_seal(const PlannedLink& a, const PlannedLink& b) {
+  return a.mode == b.mode && a.secret == b.secret && a.secret_epoch == b.secret_epoch;
+}
+
 }  // namespace
 
 Engine::Engine(const StampEngineOptions& options)
@@ -121,17 +125,19 @@ ApplyOutcome Engine::apply(std::span<const PlannedLink> links, Now now) {
   }
   std::erase_if(hearing_,
                 [&](const auto& entry) { return !wanted.contains(entry.first.reversed()); });
+  std::erase_if(unauthenticated_,
+                [&](const auto& entry) { return !wanted.contains(entry.first.reversed()); });
   reflector_.set_peers(links);
   outcome.sessions = static_cast<std::uint32_t>(slot_of_.size());
   return outcome;
 }
 
-// The session that already probes this link, or did until a moment ago. Another peer address, mode
-// or key is another session.
+// The session that already probes this link, or did until a moment ago. Another peer address is
+// another session; another secret is not.
 std::optional<std::uint32_t> Engine::find_same(const PlannedLink& planned) const {
   const auto is_same = [&planned](const PlannedLink& known) {
-    return known.link == planned.link && known.peer == planned.peer && known.mode == planned.mode &&
-           known.secret == planned.secret && known.secret_epoch == planned.secret_epoch;
+    return known.link == planned.link && known.peer == planned.peer &&
+           (known.mode == ProbeMode::twamp_light) == (planned.mode == ProbeMode::twamp_light);
   };
   const auto known = slot_of_.find(planned.link);
   if (known != slot_of_.end() && is_same(links_[known->second]->planned)) return known->second;
@@ -141,7 +147,12 @@ std::optional<std::uint32_t> Engine::find_same(const PlannedLink& planned) const
   return std::nullopt;
 }
 
-// Adds a link, or changes the pace of the one that is there.
+std::optional<SessionKey> Engine::key_of(const PlannedLink& planned) const {
+  if (planned.mode != ProbeMode::stamp_authenticated) return std::nullopt;
+  return derive_session_key(planned.secret, options_.self, planned.secret_epoch);
+}
+
+// Adds a link, or changes the pace or the secret of the one that is there.
 void Engine::add_link(const PlannedLink& planned, Duration interval, std::size_t port, Now now) {
   const auto flows = static_cast<std::uint8_t>(
       std::clamp<std::size_t>(planned.flows, 1, ports_[port].senders.size()));
@@ -155,6 +166,9 @@ void Engine::add_link(const PlannedLink& planned, Duration interval, std::size_t
     const bool paced = !link.retired && current.interval == interval && current.flows == flows;
     if (known != slot_of_.end() && known->second != *same) retire(known->second);
     if (link.retired) --retired_;
+    if (!same_seal(link.planned, planned)) {
+      link.session.reseal(planned.mode, key_of(planned), now.mono);
+    }
     link.planned = planned;
     link.retired = false;
     slot_of_[planned.link] = *same;
@@ -166,20 +180,17 @@ void Engine::add_link(const PlannedLink& planned, Duration interval, std::size_t
   }
   if (known != slot_of_.end()) retire(known->second);
   last_epoch_ = std::max(last_epoch_ + 1, static_cast<std::uint32_t>(now.wall.ns / kEpochUnit));
-  SenderOptions options{.link = planned.link,
-                        .mode = planned.mode,
-                        .key = std::nullopt,
-                        .interval = interval,
-                        .flows = flows,
-                        .epoch = last_epoch_,
-                        .answer_timeout = options_.answer_timeout,
-                        .drain = options_.drain,
-                        .settle = options_.settle,
-                        .samples = sample_clock_,
-                        .on_result = options_.on_result};
-  if (planned.mode == ProbeMode::stamp_authenticated) {
-    options.key = derive_session_key(planned.secret, options_.self, planned.secret_epoch);
-  }
+  const SenderOptions options{.link = planned.link,
+                              .mode = planned.mode,
+                              .key = key_of(planned),
+                              .interval = interval,
+                              .flows = flows,
+                              .epoch = last_epoch_,
+                              .answer_timeout = options_.answer_timeout,
+                              .drain = options_.drain,
+                              .settle = options_.settle,
+                              .samples = sample_clock_,
+                              .on_result = options_.on_result};
   open_link(planned, options, port, first_due);
 }
 
@@ -263,6 +274,10 @@ std::vector<LinkSample> Engine::take_samples(Now now) {
   std::ranges::sort(samples, {},
                     [](const LinkSample& sample) { return std::pair(sample.start, sample.link); });
   return samples;
+}
+
+std::map<LinkId, std::uint64_t> Engine::take_unauthenticated() {
+  return std::exchange(unauthenticated_, {});
 }
 
 MonoTime Engine::next_wakeup() const { return due_.empty() ? kNever : due_.front().due; }

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -103,6 +104,10 @@ class StampEngine {
 
   // Samples whose interval closed and whose probes are all final, oldest first; taken out.
   virtual std::vector<LinkSample> take_samples(Now now) = 0;
+
+  // Packets since the last call that came from where a peer of the plan is, but not under its
+  // secret; by the link they travelled, from = the peer's port. Taken out.
+  virtual std::map<LinkId, std::uint64_t> take_unauthenticated() = 0;
 
   // When the next send is due.
   [[nodiscard]] virtual MonoTime next_wakeup() const = 0;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <limits>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,6 +35,7 @@ class Engine final : public StampEngine {
   void set_hearing(LinkId incoming, bool hearing, Duration silence) override;
   std::span<const Arrival> tick(Now now) override;
   std::vector<LinkSample> take_samples(Now now) override;
+  std::map<LinkId, std::uint64_t> take_unauthenticated() override;
   [[nodiscard]] MonoTime next_wakeup() const override;
   [[nodiscard]] const StampCounters& counters() const override { return counters_; }
 
@@ -67,6 +69,7 @@ class Engine final : public StampEngine {
   double stretch_over_ceiling(std::span<const PlannedLink> links) const;
   void add_link(const PlannedLink& planned, Duration interval, std::size_t port, Now now);
   std::optional<std::uint32_t> find_same(const PlannedLink& planned) const;
+  std::optional<SessionKey> key_of(const PlannedLink& planned) const;
   void open_link(const PlannedLink& planned, const SenderOptions& options, std::size_t port,
                  MonoTime first_due);
   void retire(std::uint32_t slot);
@@ -78,7 +81,8 @@ class Engine final : public StampEngine {
   void drain_probes(PortSockets& sockets, Now now);
   void reflect(PortSockets& sockets, std::span<ReceivedDatagram> probes, Now now);
   void choose_stamped(std::size_t count);
-  void count_refusal(Reflector::Verdict verdict);
+  void count_refusal(const Reflector::Outcome& outcome);
+  void count_unauthenticated(LinkId link);
   void drain_answers(PortSockets& sockets, std::uint8_t flow, Now now);
   void take_answer(PortSockets& sockets, std::uint8_t flow, const ReceivedDatagram& datagram,
                    Now now);
@@ -106,6 +110,7 @@ class Engine final : public StampEngine {
   std::unordered_map<LinkId, std::uint32_t> slot_of_;  // planned links only
   std::vector<DueEntry> due_;                          // heap; entries not `queued` are stale
   std::unordered_map<LinkId, Hearing> hearing_;        // by incoming link, of the plan only
+  std::map<LinkId, std::uint64_t> unauthenticated_;    // since taken, of planned links only
   TokenBucket burst_bucket_;
   std::uint32_t generation_ = 0;
   std::uint32_t last_epoch_ = 0;

@@ -105,7 +105,7 @@ void Engine::reflect(PortSockets& sockets, std::span<ReceivedDatagram> probes, N
                                                             .own_error = own_error_},
                                                            now.mono);
     if (outcome.verdict != Reflector::Verdict::answered) {
-      count_refusal(outcome.verdict);
+      count_refusal(outcome);
       continue;
     }
     add_arrival(outcome.link, Arrival::Kind::peer_probe,
@@ -144,8 +144,13 @@ void Engine::choose_stamped(std::size_t count) {
   }
 }
 
-void Engine::count_refusal(Reflector::Verdict verdict) {
-  switch (verdict) {
+void Engine::count_unauthenticated(LinkId link) {
+  ++counters_.refused_authentication;
+  if (slot_of_.contains(link.reversed())) ++unauthenticated_[link];
+}
+
+void Engine::count_refusal(const Reflector::Outcome& outcome) {
+  switch (outcome.verdict) {
     case Reflector::Verdict::answered:
       break;
     case Reflector::Verdict::unknown_session:
@@ -155,7 +160,7 @@ void Engine::count_refusal(Reflector::Verdict verdict) {
       ++counters_.refused_malformed;
       break;
     case Reflector::Verdict::bad_authentication:
-      ++counters_.refused_authentication;
+      count_unauthenticated(outcome.link);
       break;
     case Reflector::Verdict::replayed:
       ++counters_.refused_replay;
@@ -204,7 +209,7 @@ void Engine::take_answer(PortSockets& sockets, std::uint8_t flow, const Received
       ++counters_.refused_malformed;
       break;
     case SenderSession::Verdict::bad_authentication:
-      ++counters_.refused_authentication;
+      count_unauthenticated(link.planned.link.reversed());
       break;
     case SenderSession::Verdict::unmatched:
       ++counters_.answers_unmatched;

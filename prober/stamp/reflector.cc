@@ -8,11 +8,6 @@ namespace {
 
 constexpr double kBurstMin = 64;  // one receive batch passes even at the lowest rate
 
-PacketMode packet_mode_of(ProbeMode mode) {
-  return mode == ProbeMode::stamp_authenticated ? PacketMode::authenticated
-                                                : PacketMode::unauthenticated;
-}
-
 Strictness strictness_of(ProbeMode mode) {
   return mode == ProbeMode::twamp_light ? Strictness::twamp_light : Strictness::strict;
 }
@@ -22,22 +17,29 @@ Strictness strictness_of(ProbeMode mode) {
 Reflector::Reflector(const ReflectorOptions& options)
     : options_(options), rng_(options.seed), total_(options.per_second_max, kBurstMin) {}
 
+Reflector::Seal Reflector::seal_of(ProbeMode mode, std::span<const std::uint8_t> secret,
+                                   std::uint32_t epoch, NodeId ssid) {
+  Seal seal{.mode = mode, .key = std::nullopt};
+  if (mode == ProbeMode::stamp_authenticated) seal.key = derive_session_key(secret, ssid, epoch);
+  return seal;
+}
+
 void Reflector::set_peers(std::span<const PlannedLink> links) {
   std::vector<Peer> peers;
   std::unordered_map<LinkId, std::uint32_t> peer_of_link;
   peers.reserve(links.size());
   for (const PlannedLink& planned : links) {
     const LinkId incoming = planned.link.reversed();
-    Peer peer{.link = incoming,
-              .address = planned.peer.address,
-              .mode = planned.mode,
-              .key = std::nullopt,
-              .own_interval = planned.interval,
-              .hearing = {},
-              .bucket = TokenBucket(options_.per_source_per_second_max, kBurstMin)};
-    if (planned.mode == ProbeMode::stamp_authenticated) {
-      peer.key = derive_session_key(planned.secret, incoming.from.node, planned.secret_epoch);
-    }
+    const NodeId ssid = incoming.from.node;
+    const ProbeMode mode = planned.mode == ProbeMode::unspecified ? ProbeMode::stamp : planned.mode;
+    Peer peer{
+        .link = incoming,
+        .address = planned.peer.address,
+        .seal = seal_of(mode, planned.secret, planned.secret_epoch, ssid),
+        .also = seal_of(planned.also_mode, planned.also_secret, planned.also_secret_epoch, ssid),
+        .own_interval = planned.interval,
+        .hearing = {},
+        .bucket = TokenBucket(options_.per_source_per_second_max, kBurstMin)};
     if (const auto known = peer_of_link_.find(incoming); known != peer_of_link_.end()) {
       peer.hearing = peers_[known->second].hearing;
       peer.bucket = peers_[known->second].bucket;
@@ -80,75 +82,99 @@ Reflector::Peer* Reflector::find_peer(const ProbeIn& in, std::uint16_t ssid,
     Peer& peer = peers_[it->second];
     if (peer.link.to.port != in.port) continue;
     if (peer.link.from.node.value == ssid) return &peer;
-    if (ssid == 0 && peer.mode == ProbeMode::twamp_light) return &peer;  // TWAMP has no SSID
+    const bool twamp = peer.seal.mode == ProbeMode::twamp_light;
+    if (ssid == 0 && twamp) return &peer;  // TWAMP has no SSID
   }
   return nullptr;
 }
 
-Reflector::Outcome Reflector::on_probe(const ProbeIn& in, MonoTime now) {
+Reflector::Opened Reflector::open(const ProbeIn& in) {
   // A first, lenient look, only to find whose it is; SSIDs sit apart in the two modes.
-  const auto open =
+  const auto look =
       decode_sender_packet(in.bytes, PacketMode::unauthenticated, Strictness::twamp_light);
-  if (!open) return {.verdict = Verdict::malformed};
-  KnownTlvs tlvs;
+  if (!look) return {.verdict = Verdict::malformed};
+  Opened opened;
   if (in.bytes.size() > kUnauthenticatedSize) {
-    tlvs = read_tlvs(in.bytes.subspan(kUnauthenticatedSize));
+    opened.tlvs = read_tlvs(in.bytes.subspan(kUnauthenticatedSize));
   }
-  Peer* peer = find_peer(in, open->ssid, tlvs.link);
-  std::optional<SenderPacket> probe;
-  if (peer == nullptr || peer->mode == ProbeMode::stamp_authenticated) {
-    probe = decode_sender_packet(in.bytes, PacketMode::authenticated, Strictness::strict);
-    if (!probe) return {.verdict = Verdict::unknown_session};
-    tlvs = read_tlvs(in.bytes.subspan(kAuthenticatedSize));
-    peer = find_peer(in, probe->ssid, tlvs.link);
-    if (peer == nullptr || peer->mode != ProbeMode::stamp_authenticated) {
-      return {.verdict = Verdict::unknown_session};
-    }
-  } else {
-    probe = decode_sender_packet(in.bytes, PacketMode::unauthenticated, strictness_of(peer->mode));
-    if (!probe) return {.verdict = Verdict::malformed};
+  opened.peer = find_peer(in, look->ssid, opened.tlvs.link);
+  if (opened.peer == nullptr) return open_sealed(in);
+  for (const Seal* seal : {&opened.peer->seal, &opened.peer->also}) {
+    if (seal->mode == ProbeMode::unspecified || seal->key) continue;
+    opened.seal = seal;
+    break;
   }
+  if (opened.seal == nullptr) {  // it came without the seal that this peer must set
+    return {.verdict = Verdict::bad_authentication, .peer = opened.peer};
+  }
+  const auto probe =
+      decode_sender_packet(in.bytes, PacketMode::unauthenticated, strictness_of(opened.seal->mode));
+  if (!probe) return {.verdict = Verdict::malformed};
+  opened.probe = *probe;
+  opened.verdict = Verdict::answered;
+  return opened;
+}
+
+Reflector::Opened Reflector::open_sealed(const ProbeIn& in) {
+  const auto probe = decode_sender_packet(in.bytes, PacketMode::authenticated, Strictness::strict);
+  if (!probe) return {.verdict = Verdict::unknown_session};
+  Opened opened{.probe = *probe, .tlvs = read_tlvs(in.bytes.subspan(kAuthenticatedSize))};
+  opened.peer = find_peer(in, probe->ssid, opened.tlvs.link);
+  if (opened.peer == nullptr) return {.verdict = Verdict::unknown_session};
+  opened.verdict = Verdict::bad_authentication;
+  for (const Seal* seal : {&opened.peer->seal, &opened.peer->also}) {
+    if (!seal->key) continue;
+    const SealState state = check_seal(*seal->key, in.bytes);
+    if (state == SealState::bad_base) continue;
+    opened.verdict = Verdict::answered;
+    opened.seal = seal;
+    opened.tlvs_intact = state == SealState::good;
+    if (!opened.tlvs_intact) opened.tlvs = {};
+    break;
+  }
+  return opened;
+}
+
+Reflector::Outcome Reflector::on_probe(const ProbeIn& in, MonoTime now) {
+  const Opened opened = open(in);
+  if (opened.verdict != Verdict::answered) {
+    return {.verdict = opened.verdict, .link = opened.peer ? opened.peer->link : LinkId{}};
+  }
+  Peer& peer = *opened.peer;
+  const KnownTlvs& tlvs = opened.tlvs;
   if (tlvs.link && tlvs.link->answer) return {.verdict = Verdict::malformed};
+  if (!peer.bucket.take(now) || !total_.take(now)) return {.verdict = Verdict::rate};
 
-  bool tlvs_intact = true;
-  if (peer->key) {
-    const SealState seal = check_seal(*peer->key, in.bytes);
-    if (seal == SealState::bad_base) return {.verdict = Verdict::bad_authentication};
-    tlvs_intact = seal == SealState::good;
-    if (!tlvs_intact) tlvs = {};
-  }
-  if (!peer->bucket.take(now) || !total_.take(now)) return {.verdict = Verdict::rate};
-
+  const std::uint32_t sequence = opened.probe.sequence;
   const auto slot =
-      find_or_open({.endpoint = in.source, .port = in.port, .ssid = probe->ssid}, *peer, now);
+      find_or_open({.endpoint = in.source, .port = in.port, .ssid = opened.probe.ssid}, peer, now);
   if (!slot) return {.verdict = Verdict::table_full};
   Session& session = sessions_[*slot];
-  if (!is_fresh(session, *peer, probe->sequence, tlvs.link)) return {.verdict = Verdict::replayed};
+  if (!is_fresh(session, *opened.seal, sequence, tlvs.link)) return {.verdict = Verdict::replayed};
 
-  const ReceiveWindow::Verdict order = session.window.add(probe->sequence);
+  const ReceiveWindow::Verdict order = session.window.add(sequence);
   const bool duplicate = order == ReceiveWindow::Verdict::duplicate;
   if (!duplicate) ++session.received;
   if (order == ReceiveWindow::Verdict::reordered) ++session.reordered;
   session.last_heard = now;
-  write_answer(in, *probe, session, *peer, tlvs.link ? tlvs.link->flow : std::uint8_t{0});
-  if (!tlvs_intact) {
-    mark_integrity_failure(in.bytes.subspan(base_size(packet_mode_of(peer->mode))));
-  }
+  write_answer(in, opened, session);
+  const PacketMode mode = packet_mode_of(opened.seal->mode);
+  if (!opened.tlvs_intact) mark_integrity_failure(in.bytes.subspan(base_size(mode)));
   const AnswerId answer{.slot = *slot, .epoch = session.epoch, .sequence = session.next_sequence++};
   return {.verdict = Verdict::answered,
           .answer = answer,
-          .link = peer->link,
-          .mode = packet_mode_of(peer->mode),
-          .key = peer->key ? &*peer->key : nullptr,
+          .link = peer.link,
+          .mode = mode,
+          .key = opened.seal->key ? &*opened.seal->key : nullptr,
           .word = tlvs.link,
           .duplicate = duplicate};
 }
 
-bool Reflector::is_fresh(Session& session, const Peer& peer, std::uint32_t sequence,
+bool Reflector::is_fresh(Session& session, const Seal& seal, std::uint32_t sequence,
                          const std::optional<LinkTlv>& word) {
   if (word && session.sender_epoch != word->epoch) {
     // With keys, only a later start of the sender counts: an earlier one is a recording.
-    if (session.sender_epoch && peer.key &&
+    if (session.sender_epoch && seal.key &&
         static_cast<std::int32_t>(word->epoch - *session.sender_epoch) < 0) {
       return false;
     }
@@ -157,14 +183,15 @@ bool Reflector::is_fresh(Session& session, const Peer& peer, std::uint32_t seque
   }
   if (session.window.judge(sequence) != ReceiveWindow::Verdict::too_old) return true;
   // A foreign sender cannot say that it began anew; without keys there is nothing to protect.
-  if (word || peer.key) return false;
+  if (word || seal.key) return false;
   restart(session);
   return true;
 }
 
-void Reflector::write_answer(const ProbeIn& in, const SenderPacket& probe, const Session& session,
-                             const Peer& peer, std::uint8_t flow) {
-  const PacketMode mode = packet_mode_of(peer.mode);
+void Reflector::write_answer(const ProbeIn& in, const Opened& opened, const Session& session) {
+  const Peer& peer = *opened.peer;
+  const SenderPacket& probe = opened.probe;
+  const PacketMode mode = packet_mode_of(opened.seal->mode);
   const ReflectorPacket answer{
       .sequence = session.next_sequence,
       .timestamp = 0,
@@ -184,7 +211,7 @@ void Reflector::write_answer(const ProbeIn& in, const SenderPacket& probe, const
   encode(answer, mode, in.bytes);
   const LinkTlv link{.hears = peer.hearing.hears,
                      .answer = true,
-                     .flow = flow,
+                     .flow = opened.tlvs.link ? opened.tlvs.link->flow : std::uint8_t{0},
                      .port = peer.link.to.port.value,
                      .epoch = session.epoch,
                      .silence = peer.hearing.silence,
@@ -194,7 +221,7 @@ void Reflector::write_answer(const ProbeIn& in, const SenderPacket& probe, const
                      .received = session.received,
                      .reordered = session.reordered};
   reflect_tlvs(in.bytes.subspan(base_size(mode)), session.last_transmit, link,
-               peer.key.has_value());
+               opened.seal->key.has_value());
 }
 
 void Reflector::finish(const Outcome& outcome, UnixNanos transmit, std::span<std::uint8_t> answer) {

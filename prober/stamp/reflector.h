@@ -4,6 +4,9 @@
 //
 // - Only known sessions are served: the address of a planned peer port, and as SSID its node's
 // number.
+// - A probe is answered under the mode and key it came with, where those are the planned ones or
+// the second
+//   ones that hold while a pair changes its secret.
 // - Each session has its own sequence, receive window and counts, from the first probe on. A probe
 // behind
 //   the window is refused as a replay; one seen before is answered again, so that its sender sees
@@ -71,7 +74,7 @@ class Reflector {
   struct Outcome {
     Verdict verdict = Verdict::unknown_session;
     AnswerId answer = {};
-    LinkId link = {};  // the direction the probe travelled
+    LinkId link = {};  // the direction the probe travelled; of a bad_authentication, too
     PacketMode mode = PacketMode::unauthenticated;
     const SessionKey* key = nullptr;   // valid until set_peers()
     std::optional<LinkTlv> word = {};  // what the peer said, where it is one of ours
@@ -95,11 +98,15 @@ class Reflector {
   [[nodiscard]] std::size_t session_count() const { return by_source_.size(); }
 
  private:
+  struct Seal {
+    ProbeMode mode = ProbeMode::unspecified;  // unspecified: matches nothing
+    std::optional<SessionKey> key = {};
+  };
   struct Peer {
     LinkId link = {};  // from = the peer's port, to = ours
     IpAddress address;
-    ProbeMode mode = ProbeMode::stamp;
-    std::optional<SessionKey> key = {};
+    Seal seal;
+    Seal also;  // during a change of the first
     Duration own_interval{};
     Hearing hearing;
     TokenBucket bucket;
@@ -129,6 +136,19 @@ class Reflector {
     MonoTime last_heard;
   };
 
+  // A probe that belongs to a peer and is sealed as it should be, or why it is not.
+  struct Opened {
+    Verdict verdict = Verdict::unknown_session;
+    Peer* peer = nullptr;
+    const Seal* seal = nullptr;
+    SenderPacket probe = {};
+    KnownTlvs tlvs = {};
+    bool tlvs_intact = true;
+  };
+  static Seal seal_of(ProbeMode mode, std::span<const std::uint8_t> secret, std::uint32_t epoch,
+                      NodeId ssid);
+  Opened open(const ProbeIn& in);
+  Opened open_sealed(const ProbeIn& in);
   Peer* find_peer(const ProbeIn& in, std::uint16_t ssid, const std::optional<LinkTlv>& word);
   // nullopt: no room.
   std::optional<std::uint32_t> find_or_open(const Source& source, const Peer& peer, MonoTime now);
@@ -136,10 +156,9 @@ class Reflector {
   void close(std::uint32_t slot);
   bool make_room(LinkId link);
   // Whether the sequence may be answered; resets a session whose sender began anew.
-  bool is_fresh(Session& session, const Peer& peer, std::uint32_t sequence,
+  bool is_fresh(Session& session, const Seal& seal, std::uint32_t sequence,
                 const std::optional<LinkTlv>& word);
-  void write_answer(const ProbeIn& in, const SenderPacket& probe, const Session& session,
-                    const Peer& peer, std::uint8_t flow);
+  void write_answer(const ProbeIn& in, const Opened& opened, const Session& session);
 
   ReflectorOptions options_;
   Rng rng_;

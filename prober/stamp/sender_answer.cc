@@ -6,37 +6,51 @@
 
 namespace linkpilot::prober {
 
-SenderSession::AnswerOut SenderSession::on_answer(const AnswerIn& in) {
-  const PacketMode mode = packet_mode();
-  if (in.bytes.size() > packet_size_) return {.verdict = Verdict::malformed};
-  const auto packet = decode_reflector_packet(in.bytes, mode, strictness());
-  if (!packet) return {.verdict = Verdict::malformed};
-  KnownTlvs tlvs;
-  if (in.bytes.size() > base_size(mode)) tlvs = read_tlvs(in.bytes.subspan(base_size(mode)));
-  if (options_.key) {
-    switch (check_seal(*options_.key, in.bytes)) {
-      case SealState::good:
-        break;
-      case SealState::bad_base:
-        return {.verdict = Verdict::bad_authentication};
-      case SealState::bad_tlvs:
-        tlvs = {};
-        break;
-    }
+SenderSession::Opened SenderSession::open(const Seal& seal, std::span<const std::uint8_t> bytes) {
+  const PacketMode mode = packet_mode_of(seal.mode);
+  const Strictness strictness =
+      seal.mode == ProbeMode::twamp_light ? Strictness::twamp_light : Strictness::strict;
+  if (bytes.size() > probe_size(seal.mode)) return {};
+  const auto packet = decode_reflector_packet(bytes, mode, strictness);
+  if (!packet) return {};
+  Opened opened{.verdict = Verdict::accepted, .packet = *packet, .tlvs = {}};
+  if (bytes.size() > base_size(mode)) opened.tlvs = read_tlvs(bytes.subspan(base_size(mode)));
+  if (!seal.key) return opened;
+  switch (check_seal(*seal.key, bytes)) {
+    case SealState::good:
+      break;
+    case SealState::bad_base:
+      return {.verdict = Verdict::bad_authentication};
+    case SealState::bad_tlvs:
+      opened.tlvs = {};
+      break;
   }
+  return opened;
+}
+
+SenderSession::AnswerOut SenderSession::on_answer(const AnswerIn& in) {
+  Opened opened = open(seal_, in.bytes);
+  if (opened.verdict != Verdict::accepted && in.received < earlier_until_) {
+    const Opened earlier = open(earlier_seal_, in.bytes);
+    if (earlier.verdict == Verdict::accepted) opened = earlier;
+  }
+  if (opened.verdict != Verdict::accepted) return {.verdict = opened.verdict};
+  const ReflectorPacket& packet = opened.packet;
+  KnownTlvs& tlvs = opened.tlvs;
   if (tlvs.link && !tlvs.link->answer)
     tlvs.link.reset();  // a reflector that copies without knowing
-  if (options_.mode != ProbeMode::twamp_light && packet->ssid != options_.link.from.node.value) {
+  const bool twamp = seal_.mode == ProbeMode::twamp_light;
+  if (!twamp && packet.ssid != options_.link.from.node.value) {
     return {.verdict = Verdict::unmatched};
   }
   if (in.flow >= flows_.size()) return {.verdict = Verdict::unmatched};
   Flow& flow = flows_[in.flow];
-  Probe* probe = flow.probes.find(packet->sender_sequence);
+  Probe* probe = flow.probes.find(packet.sender_sequence);
   if (probe == nullptr || probe->send_error) {
     return {.verdict = Verdict::unmatched, .link = tlvs.link};
   }
-  note_answer(flow, *probe, *packet, in, tlvs);
-  if (strictness() == Strictness::twamp_light && in.bytes.size() < packet_size_) {
+  note_answer(flow, *probe, packet, in, tlvs);
+  if (twamp && in.bytes.size() < packet_size_) {
     OpenInterval* interval = find_interval(probe->interval);
     if (interval != nullptr) interval->nonconformant = true;
   }

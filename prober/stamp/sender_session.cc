@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -30,31 +31,40 @@ void add_delay(OneWayDelay& delay, Duration value, Duration error) {
 
 }  // namespace
 
-SenderSession::SenderSession(const SenderOptions& options, MonoTime first_due)
-    : options_(options), regular_due_(first_due), flows_(std::max<std::uint8_t>(options.flows, 1)) {
-  LP_ASSERT(options.interval > Duration(0));
-  switch (options_.mode) {
+PacketMode packet_mode_of(ProbeMode mode) {
+  return mode == ProbeMode::stamp_authenticated ? PacketMode::authenticated
+                                                : PacketMode::unauthenticated;
+}
+
+std::size_t probe_size(ProbeMode mode) {
+  switch (mode) {
     case ProbeMode::unspecified:
     case ProbeMode::stamp:
-      packet_size_ = kUnauthenticatedSize + kOwnTlvsSize;
-      break;
+      return kUnauthenticatedSize + kOwnTlvsSize;
     case ProbeMode::stamp_authenticated:
-      LP_ASSERT(options_.key.has_value());
-      packet_size_ = kAuthenticatedSize + kOwnTlvsSize + kTlvHeaderSize + kHmacValueSize;
-      break;
+      return kAuthenticatedSize + kOwnTlvsSize + kTlvHeaderSize + kHmacValueSize;
     case ProbeMode::twamp_light:
-      packet_size_ = kUnauthenticatedSize;
-      break;
+      return kUnauthenticatedSize;
   }
+  return 0;
 }
 
-Strictness SenderSession::strictness() const {
-  return options_.mode == ProbeMode::twamp_light ? Strictness::twamp_light : Strictness::strict;
+SenderSession::SenderSession(const SenderOptions& options, MonoTime first_due)
+    : options_(options),
+      seal_{.mode = options.mode, .key = options.key},
+      packet_size_(probe_size(options.mode)),
+      regular_due_(first_due),
+      flows_(std::max<std::uint8_t>(options.flows, 1)) {
+  LP_ASSERT(options.interval > Duration(0));
+  LP_ASSERT(options.mode != ProbeMode::stamp_authenticated || options.key.has_value());
 }
 
-PacketMode SenderSession::packet_mode() const {
-  return options_.mode == ProbeMode::stamp_authenticated ? PacketMode::authenticated
-                                                         : PacketMode::unauthenticated;
+void SenderSession::reseal(ProbeMode mode, std::optional<SessionKey> key, MonoTime now) {
+  LP_ASSERT(mode != ProbeMode::stamp_authenticated || key.has_value());
+  LP_ASSERT((mode == ProbeMode::twamp_light) == (seal_.mode == ProbeMode::twamp_light));
+  earlier_seal_ = std::exchange(seal_, Seal{.mode = mode, .key = key});
+  earlier_until_ = now + options_.drain;
+  packet_size_ = probe_size(mode);
 }
 
 MonoTime SenderSession::next_due() const {
@@ -124,14 +134,15 @@ SenderSession::OpenInterval* SenderSession::find_interval(std::uint32_t index) {
 void SenderSession::write_probe(Due due, UnixNanos now, ErrorEstimate own_error,
                                 std::span<std::uint8_t> out) const {
   LP_ASSERT(out.size() == packet_size_);
-  const bool twamp = options_.mode == ProbeMode::twamp_light;
+  const bool twamp = seal_.mode == ProbeMode::twamp_light;
+  const PacketMode mode = packet_mode_of(seal_.mode);
   encode(SenderPacket{.sequence = due.sequence,
                       .timestamp = encode_timestamp(now, TimestampFormat::ntp),
                       .error = own_error,
                       .ssid = twamp ? std::uint16_t{0} : options_.link.from.node.value},
-         packet_mode(), out);
+         mode, out);
   if (twamp) return;
-  std::span<std::uint8_t> rest = out.subspan(base_size(packet_mode()));
+  std::span<std::uint8_t> rest = out.subspan(base_size(mode));
   rest = rest.subspan(write_tlv(FollowUp{}, kTlvUnrecognized, rest));
   const LinkTlv link{.hears = hearing_.hears,
                      .flow = due.flow,
@@ -140,9 +151,9 @@ void SenderSession::write_probe(Due due, UnixNanos now, ErrorEstimate own_error,
                      .silence = hearing_.silence,
                      .interval = options_.interval};
   rest = rest.subspan(write_tlv(link, kTlvUnrecognized, rest));
-  if (!options_.key) return;
+  if (!seal_.key) return;
   write_hmac_tlv(kTlvUnrecognized, rest);
-  seal(*options_.key, out);
+  seal(*seal_.key, out);
 }
 
 void SenderSession::settle(const Probe& probe) {

@@ -11,6 +11,9 @@
 // - A lost probe is placed by the peer's 64-packet window (tlv.h); what no window covered is
 // unplaced.
 // - RTT = (T4 - T1) - (T3 - T2): each difference on one host's clock, T1 and T4 already monotonic.
+// - The secret, or whether there is one, may change between two probes: answers to earlier ones are
+// taken
+//   under the earlier seal until their time is over.
 // - A reflector that starts again is a new epoch of its counters, never a negative loss.
 #pragma once
 
@@ -70,6 +73,10 @@ struct Hearing {
   Duration silence{};
 };
 
+[[nodiscard]] PacketMode packet_mode_of(ProbeMode mode);
+// Octets of our own probes, and so at most of their answers.
+[[nodiscard]] std::size_t probe_size(ProbeMode mode);
+
 class SenderSession {
  public:
   struct Due {
@@ -107,6 +114,8 @@ class SenderSession {
 
   // Another pace or number of flows from `first_due` on; sequences and open intervals stay.
   void repace(Duration interval, std::uint8_t flows, MonoTime first_due);
+  // Another seal for the probes from `now` on; not to or from twamp_light.
+  void reseal(ProbeMode mode, std::optional<SessionKey> key, MonoTime now);
   void burst(std::uint32_t count, Duration interval, MonoTime now);
   void set_hearing(Hearing hearing) { hearing_ = hearing; }
   // No more probes; open samples still close.
@@ -151,8 +160,16 @@ class SenderSession {
     bool nonconformant = false;
   };
 
-  [[nodiscard]] Strictness strictness() const;
-  [[nodiscard]] PacketMode packet_mode() const;
+  struct Seal {
+    ProbeMode mode = ProbeMode::stamp;
+    std::optional<SessionKey> key = {};
+  };
+  struct Opened {
+    Verdict verdict = Verdict::malformed;
+    ReflectorPacket packet = {};
+    KnownTlvs tlvs = {};
+  };
+  [[nodiscard]] static Opened open(const Seal& seal, std::span<const std::uint8_t> bytes);
   OpenInterval& open_interval(Now now);
   OpenInterval* find_interval(std::uint32_t index);
   std::optional<Due> push_probe(Now now, OpenInterval& interval);
@@ -174,6 +191,9 @@ class SenderSession {
 
   SenderOptions options_;
   Hearing hearing_;
+  Seal seal_;
+  Seal earlier_seal_;
+  MonoTime earlier_until_{};  // answers under the earlier seal are taken until then
   std::size_t packet_size_ = 0;
   MonoTime regular_due_;
   std::optional<MonoTime> burst_due_;

@@ -52,8 +52,11 @@ class MemoryStore final : public Store {
 // Nodes a (1), b (2) and c (3), all enrolled with keys "ka", "kb", "kc".
 class IngestBench {
  public:
-  IngestBench()
-      : registry({}), log(store, {}), ingest(registry, agents, estimates, store, log, hooks()) {
+  // With a backlog, reports wait until the test calls `ingest.work()`; without, nothing waits.
+  explicit IngestBench(bool with_backlog = false)
+      : registry({}),
+        log(store, {}),
+        ingest(registry, agents, estimates, store, log, hooks(with_backlog)) {
     (void)registry.apply({{"a", "ka"}, {"b", "kb"}, {"c", "kc"}}, now.wall);
     for (const auto& [id, entry] : registry.entries()) {
       AgentRecord& agent = agents[id];
@@ -111,11 +114,13 @@ class IngestBench {
   std::vector<std::pair<std::string, CollectorMessage>> messages;
   std::vector<LinkId> changed_links;
   std::size_t hellos = 0;
+  std::size_t backlogs = 0;
   Ingest ingest;
 
  private:
-  IngestHooks hooks() {
+  IngestHooks hooks(bool with_backlog) {
     IngestHooks out;
+    if (with_backlog) out.on_backlog = [this] { ++backlogs; };
     out.send = [this](const std::string& to, const CollectorMessage& message) {
       messages.emplace_back(to, message);
       return true;

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <set>
+#include <string>
 
 #include "base/runtime/curve_keys.h"
 #include "tools/linkpilot/context.h"
@@ -16,7 +18,9 @@ using Align = TextTable::Align;
 void print_refused_keys(const Json& answer) {
   const Json refused = answer.value("refused_keys", Json::array());
   if (refused.empty()) return;
-  fmt::print("\nrefused keys (to let one in: linkpilot agent enrol NAME KEY --reason WHY):\n");
+  // A key may begin with '-' and hold what a shell changes, but never a quote.
+  fmt::print(
+      "\nrefused keys (to let one in: linkpilot agent enrol NAME --key='KEY' --reason WHY):\n");
   TextTable table({{"KEY"}, {"FROM"}, {"LAST"}, {"TIMES", Align::right}, {"REASON"}});
   for (const Json& key : refused) {
     table.add({text_of(key, "public_key"), text_of(key, "address"), text_of(key, "last_at"),
@@ -29,6 +33,18 @@ void print_refused_keys(const Json& answer) {
 Json object_of(const Json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_object() ? *found : Json::object();
+}
+
+int list_regions(const Context& context) {
+  const Result<Json> answer = context.client().get("/v1/agents");
+  if (!answer) return report_failure(answer.error());
+  std::set<std::string> regions;
+  for (const Json& agent : answer->value("agents", Json::array())) {
+    regions.insert(text_of(agent, "region"));
+  }
+  regions.erase("");
+  for (const std::string& region : regions) fmt::print("{}\n", region);
+  return kOk;
 }
 
 int list_agents(const Context& context, bool names_only) {
@@ -134,12 +150,19 @@ void add_key_verbs(CLI::App* agent, Context& context) {
   auto order = std::make_shared<KeyOrder>();
   const auto add_key = [order](CLI::App* command) {
     command->add_option("NODE", order->node, "the node's name")->required();
-    command->add_option("KEY", order->key, "its public key, 40 characters");
+    command->add_option("KEY,--key", order->key,
+                        "its public key, 40 characters; for the shell: --key='KEY'");
     command->add_option("--file", order->file, "the .pub file that holds it");
   };
   CLI::App* enrol = agent->add_subcommand("enrol", "Let an agent in under this name");
   add_key(enrol);
   const auto enrol_signed = sign_options(enrol, false);
+  enrol->footer(
+      "On the node, linkpilot keys new FILE makes the pair; only FILE.pub leaves it. The name must "
+      "be that of\n"
+      "[node] name in its agent.toml. A key that has knocked already is in linkpilot agent "
+      "refused.\n\n"
+      "  linkpilot agent enrol tokyo --file tokyo.pub --reason \"new node\"");
   on_run(enrol, context, [&context, order, enrol_signed] {
     return send_key(context, *enrol_signed, *order, "enrol");
   });
@@ -148,6 +171,10 @@ void add_key_verbs(CLI::App* agent, Context& context) {
       "revoke", "Shut an agent out: its connection ends and its node leaves the tables");
   revoke->add_option("NODE", order->node)->required();
   const auto revoke_signed = sign_options(revoke, false);
+  revoke->footer(
+      "For a key that was stolen or a node that is gone. To take a node out for a while: linkpilot "
+      "node drain.\n"
+      "To change a key without a gap: linkpilot agent rekey.");
   on_run(revoke, context, [&context, order, revoke_signed] {
     return send_order(context, *revoke_signed, {{"action", "revoke"}, {"node", order->node}});
   });
@@ -157,6 +184,12 @@ void add_key_verbs(CLI::App* agent, Context& context) {
   add_key(rekey);
   rekey->add_flag("--finish", order->finish, "the agent uses the new key: the older one goes");
   const auto rekey_signed = sign_options(rekey, false);
+  rekey->footer(
+      "No report is lost and the node stays in the tables:\n\n"
+      "  1. on the node: linkpilot keys new /etc/linkpilot/next.key\n"
+      "  2. linkpilot agent rekey tokyo --file next.key.pub --reason yearly\n"
+      "  3. on the node: name next.key in [collector] key_file and reload the agent (SIGHUP)\n"
+      "  4. linkpilot agent rekey tokyo --finish --reason yearly");
   on_run(rekey, context, [&context, order, rekey_signed] {
     if (!order->finish) return send_key(context, *rekey_signed, *order, "rekey");
     return send_order(context, *rekey_signed, {{"action", "rekey_finish"}, {"node", order->node}});
@@ -171,7 +204,11 @@ void add_agent(CLI::App& app, Context& context) {
   CLI::App* list = agent->add_subcommand("list", "Every agent, and the keys that were refused");
   auto names = std::make_shared<bool>(false);
   list->add_flag("--names", *names, "names only, for scripts and completion");
-  on_run(list, context, [&context, names] { return list_agents(context, *names); });
+  auto regions = std::make_shared<bool>(false);
+  list->add_flag("--regions", *regions, "the names of their regions only");
+  on_run(list, context, [&context, names, regions] {
+    return *regions ? list_regions(context) : list_agents(context, *names);
+  });
 
   CLI::App* show = agent->add_subcommand("show", "All that is known of one agent");
   auto name = std::make_shared<std::string>();

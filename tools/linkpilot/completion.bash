@@ -6,12 +6,13 @@ _linkpilot_options() {
         "route freeze"|"route rollback") echo "--for --reason --author" ;;
         "auto off") echo "--region --for --reason --author" ;;
         "auto on") echo "--region --reason --author" ;;
-        "agent enrol") echo "--file --reason --author" ;;
-        "agent rekey") echo "--file --finish --reason --author" ;;
+        "agent enrol") echo "--file --key --reason --author" ;;
+        "agent rekey") echo "--file --key --finish --reason --author" ;;
         "agent revoke"|"node undrain"|"route thaw"|"route unpin") echo "--reason --author" ;;
         "audit "*) echo "--limit" ;;
         "keys new") echo "--signing --probing" ;;
         "keys rotate-signer") echo "--commit" ;;
+        "keys rotate-probing") echo "--finish" ;;
     esac
 }
 _linkpilot() {
@@ -21,7 +22,7 @@ _linkpilot() {
         [route]="show explain diff watch pin unpin freeze thaw rollback"
         [node]="drain undrain" [auto]="off on" [hand]="list" [audit]="" [event]="tail"
         [fault]="list show" [mail]="test"
-        [keys]="new show rotate-signer" [config]="check" [plan]="show" [status]=""
+        [keys]="new show rotate-signer rotate-probing" [config]="check" [plan]="show" [status]=""
     )
     for ((index = 1; index < COMP_CWORD; index++)); do
         word=${COMP_WORDS[index]}
@@ -31,7 +32,13 @@ _linkpilot() {
             *) if [ -z "$noun" ]; then noun=$word; elif [ -z "$verb" ]; then verb=$word; fi ;;
         esac
     done
-    if [[ $current == -* ]]; then
+    if [[ ${COMP_WORDS[COMP_CWORD - 1]} == --region ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(linkpilot --timeout 1 agent list --regions 2>/dev/null)" -- "$current")
+    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --via ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(linkpilot --timeout 1 agent list --names 2>/dev/null)" -- "$current")
+    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --@(file|token-file) ]]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    elif [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "--collector --token-file --timeout --json --help --version $(_linkpilot_options "$noun $verb")" -- "$current")
     elif [ -z "$noun" ]; then
         mapfile -t COMPREPLY < <(compgen -W "${!verbs[*]}" -- "$current")

@@ -79,9 +79,7 @@ int make_key(const Context& context, const KeyQuery& query) {
     fmt::print(stderr, "secret key in {} (readable by you alone), public key in {}.pub\n",
                query.path, query.path);
     if (!query.signing) {
-      fmt::print(stderr,
-                 "to enrol a node: copy {}.pub to the collector as "
-                 "ENROLLED_DIRECTORY/NODE.pub\n",
+      fmt::print(stderr, "to enrol a node: linkpilot agent enrol NAME --file {}.pub --reason WHY\n",
                  query.path);
     }
   }
@@ -131,10 +129,11 @@ int prepare_rotation(const Context& context, const std::string& path) {
     fmt::print(
         stderr,
         "1. copy {0}.pub to every node, name it in signer_public_key_files of agent.toml beside "
-        "the one in use, and restart the agents one by one\n"
+        "the one in use, and reload the agents (SIGHUP)\n"
         "2. linkpilot keys rotate-signer {1} --commit\n"
         "3. reload the collector (SIGHUP): every table is signed anew\n"
-        "4. when linkpilot status is healthy again, take the old key out of the nodes' lists\n",
+        "4. when linkpilot status is healthy again, take the old key out of the nodes' lists and "
+        "reload them once more\n",
         next, path);
   }
   return kOk;
@@ -170,6 +169,83 @@ int commit_rotation(const Context& context, const std::string& path) {
   return kOk;
 }
 
+// First half: a new secret in the file's place, the one before beside it as FILE.old. While that is
+// there, the collector leads each pair over and lets both be good.
+int begin_probing_rotation(const Context& context, const std::string& path) {
+  const std::string old = path + ".old";
+  if (const Result<Secret> now = load_secret(path); !now) {
+    return report_failure(now.error().in("the probing secret in use"));
+  }
+  std::error_code error;
+  if (std::filesystem::exists(old, error)) {
+    return report_failure(
+        {ErrorCode::invalid_argument,
+         fmt::format("{0} exists: the last change is not finished; finish it first: linkpilot keys "
+                     "rotate-probing {1} --finish",
+                     old, path)});
+  }
+  // A copy, so that at no moment there is no secret.
+  std::filesystem::copy_file(path, old, error);
+  if (error) {
+    return report_failure({ErrorCode::unavailable,
+                           fmt::format("cannot copy {} to {}: {}", path, old, error.message())});
+  }
+  if (Status saved = save_secret(path, make_secret()); !saved) {
+    std::filesystem::remove(old, error);
+    return report_failure(saved.error());
+  }
+  if (context.json) {
+    print_json("key", {{"file", path}, {"type", "secret"}, {"older_file", old}});
+  } else {
+    fmt::print(stderr,
+               "1. reload the collector (SIGHUP): every pair of nodes learns the new secret, then "
+               "uses it; no probe is refused\n"
+               "2. wait until linkpilot status says nothing of pairs that await it\n"
+               "3. linkpilot keys rotate-probing {} --finish, and reload the collector again: the "
+               "older secret is refused\n",
+               path);
+  }
+  return kOk;
+}
+
+// Second half. Nodes that are away still probe under the older secret.
+int finish_probing_rotation(const Context& context, const std::string& path) {
+  const std::string old = path + ".old";
+  std::error_code error;
+  if (!std::filesystem::exists(old, error)) {
+    return report_failure({ErrorCode::not_found,
+                           fmt::format("there is no {}: no change of {} is under way; begin one "
+                                       "with linkpilot keys rotate-probing {}",
+                                       old, path, path)});
+  }
+  const Result<Json> status = context.client().get("/v1/status");
+  if (!status) {
+    return report_failure(status.error().in(
+        "whether every pair has the new secret is not known, so the older one stays"));
+  }
+  const std::uint64_t waiting =
+      status->value("plan", Json::object()).value("pairs_awaiting_secret", std::uint64_t{0});
+  if (waiting > 0) {
+    fmt::print(
+        stderr,
+        "linkpilot: {} pairs of nodes do not use the new secret yet, so the older one stays; "
+        "linkpilot agent list shows who is away\n",
+        waiting);
+    return kNegative;
+  }
+  if (!std::filesystem::remove(old, error)) {
+    return report_failure(
+        {ErrorCode::unavailable, fmt::format("cannot remove {}: {}", old, error.message())});
+  }
+  if (context.json) {
+    print_json("key", {{"file", path}, {"type", "secret"}, {"older_file", ""}});
+  } else {
+    fmt::print(stderr, "{} is gone; reload the collector (SIGHUP) to refuse the older secret\n",
+               old);
+  }
+  return kOk;
+}
+
 }  // namespace
 
 void add_keys(CLI::App& app, Context& context) {
@@ -181,6 +257,12 @@ void add_keys(CLI::App& app, Context& context) {
   make->add_option("FILE", query->path)->required();
   make->add_flag("--signing", query->signing, "an Ed25519 key for route tables, not a CURVE key");
   make->add_flag("--probing", query->probing, "the master secret of authenticated probes");
+  make->footer(
+      "A key is never overwritten. The secret half stays where it is made; only FILE.pub is given "
+      "away.\n\n"
+      "  linkpilot keys new /etc/linkpilot/agent.key              a node's own key\n"
+      "  linkpilot keys new --signing /etc/linkpilot/routes.key   the collector's, for route "
+      "tables");
   on_run(make, context, [&context, query] { return make_key(context, *query); });
 
   CLI::App* rotate = keys->add_subcommand(
@@ -191,6 +273,16 @@ void add_keys(CLI::App& app, Context& context) {
   on_run(rotate, context, [&context, rotation] {
     return rotation->commit ? commit_rotation(context, rotation->path)
                             : prepare_rotation(context, rotation->path);
+  });
+
+  CLI::App* probing = keys->add_subcommand(
+      "rotate-probing", "Change the secret of authenticated probes, with both good in between");
+  auto secret = std::make_shared<Rotation>();
+  probing->add_option("FILE", secret->path, "the collector's [keys] probing_file")->required();
+  probing->add_flag("--finish", secret->commit, "every pair uses the new one: the older one goes");
+  on_run(probing, context, [&context, secret] {
+    return secret->commit ? finish_probing_rotation(context, secret->path)
+                          : begin_probing_rotation(context, secret->path);
   });
 
   CLI::App* show = keys->add_subcommand("show", "Print the public key of a key file");

@@ -58,6 +58,13 @@ void add_node(CLI::App& app, Context& context) {
   auto wait = std::make_shared<bool>(false);
   drain->add_flag("--wait", *wait, "return when no table in use relays by it (exit 1 after 120 s)");
   const auto drain_signed = sign_options(drain, true);
+  drain->footer(
+      "Streams from and to the node go on; streams that pass through it move to their next best "
+      "path.\n"
+      "The last working node of a region is never drained. It ends by itself after --for.\n\n"
+      "  linkpilot node drain tokyo --for 2h --reason \"kernel upgrade\" --wait\n"
+      "  linkpilot node undrain tokyo --reason done\n\n"
+      "Exit code 1: refused, or with --wait not drained yet; the message says why.");
   on_run(drain, context, [&context, name, wait, drain_signed] {
     const int code = send_order(context, *drain_signed, {{"action", "drain"}, {"node", *name}});
     return code == kOk && *wait ? wait_drained(context, *name) : code;
@@ -82,8 +89,16 @@ void add_auto(CLI::App& app, Context& context) {
     on_run(command, context, [&context, region, signature, action] {
       return send_order(context, *signature, {{"action", action}, {"region", *region}});
     });
+    return command;
   };
-  add("off", "auto_off", "Keep routes where they are until their path dies", true);
+  add("off", "auto_off", "Keep routes where they are until their path dies", true)
+      ->footer(
+          "Use it while something is measured wrongly, or while you change the network by hand. A "
+          "path that\n"
+          "dies is still left: its second takes over, else the best that lives. Pins stand above "
+          "this.\n\n"
+          "  linkpilot auto off --region eu-west-1 --for 1h --reason \"line tests\"\n"
+          "  linkpilot auto on --region eu-west-1 --reason done");
   add("on", "auto_on", "Let the machine move them again", false);
 }
 

@@ -215,6 +215,13 @@ void add_pin_verbs(CLI::App* route, Context& context) {
                   "the relays, at most two, in the media's direction; none: direct")
       ->delimiter(',');
   const auto pin_signed = sign_options(set, true);
+  set->footer(
+      "A pin holds in one direction of media. While one of its links is down, or a relay drained, "
+      "the machine\n"
+      "decides, and linkpilot hand list says so; it holds again when they are back.\n\n"
+      "  linkpilot route pin tokyo paris --via mumbai --for 1h --reason \"test of the new line\"\n"
+      "  linkpilot route pin tokyo paris --reason \"direct, for a while\"\n"
+      "  linkpilot route explain tokyo paris; linkpilot route unpin tokyo paris --reason done");
   on_run(set, context, [&context, pin, pin_signed] {
     return send_order(
         context, *pin_signed,
@@ -238,8 +245,15 @@ void add_hand_verbs(CLI::App* route, Context& context) {
     on_run(command, context, [&context, signature, verb] {
       return send_order(context, *signature, {{"action", verb}});
     });
+    return command;
   };
-  add("freeze", "Publish no change of any route", true);
+  add("freeze", "Publish no change of any route", true)
+      ->footer(
+          "For the whole fleet. Nodes still leave a dead first hop by themselves; nothing else "
+          "moves, so thaw\n"
+          "as soon as you can. To hold one region only: linkpilot auto off --region R.\n\n"
+          "  linkpilot route freeze --for 15min --reason \"incident 42\"\n"
+          "  linkpilot route thaw --reason \"incident 42 is over\"");
   add("thaw", "End a freeze or a rollback", false);
 
   CLI::App* rollback = route->add_subcommand(
@@ -248,6 +262,12 @@ void add_hand_verbs(CLI::App* route, Context& context) {
   rollback->add_option("VERSION", *version, "VERSION, or EPOCH.VERSION of an earlier run")
       ->required();
   const auto signature = sign_options(rollback, true);
+  rollback->footer(
+      "Each node's last 20 tables are kept. Old paths that cannot be used now are left out, which "
+      "is told.\n"
+      "Routes then stay frozen until linkpilot route thaw or the end of --for.\n\n"
+      "  linkpilot status --json | grep newest_version; linkpilot route diff 17 19\n"
+      "  linkpilot route rollback 17 --for 30min --reason \"19 is worse\"");
   on_run(rollback, context, [&context, version, signature] {
     Result<Json> order = version_order(*version);
     if (!order) return report_failure(order.error());

@@ -14,8 +14,12 @@ std::string status_line(const Json& status) {
   std::string line = status.value("healthy", false) ? "healthy" : "NOT healthy";
   line += fmt::format(", {} of {} agents connected", text_of(agents, "connected"),
                       text_of(agents, "enrolled"));
-  line += fmt::format(", tables in use {} old", age_text(tables, "age_ms_max"));
-  line += fmt::format(" (measurements {})", age_text(tables, "measurement_age_ms_max"));
+  if (tables.value("loaded", 0) == 0) {
+    line += ", no table in use";
+  } else {
+    line += fmt::format(", tables in use {} old", age_text(tables, "age_ms_max"));
+    line += fmt::format(" (measurements {})", age_text(tables, "measurement_age_ms_max"));
+  }
   std::string silent;
   for (const char* kind : {"silent", "dead"}) {
     for (const Json& name : agents.value(kind, Json::array())) {
@@ -34,6 +38,10 @@ int run_status(const Context& context) {
     fmt::print("{}\n", status_line(*status));
     for (const Json& reason : status->value("reasons", Json::array())) {
       fmt::print("  {}\n", reason.is_string() ? reason.get<std::string>() : reason.dump());
+    }
+    const Json plan = status->value("plan", Json::object());
+    if (const auto pairs = plan.value("pairs_awaiting_secret", std::uint64_t{0}); pairs > 0) {
+      fmt::print("  {} pairs of nodes await the new probing secret\n", pairs);
     }
     for (const Json& over : status->value("overrides", Json::array())) {
       if (over.is_string()) fmt::print("  by hand: {}\n", over.get<std::string>());

@@ -146,10 +146,9 @@ class Report:
             self._measure_cut(cut, by_target)
         first = [g.excess_ms for g in self.gaps[before:] if g.place == 0]
         middle, largest = _spread(first)
-        agents = {name: self.world.path("agents", name) for name in self.facts["nodes"]}
-        counted = stored.count_reports(self.world.path("collector", "collector.sqlite"), agents, self.samples)
+        counted = stored.count_reports(self.facts["spools"], self.samples)
         return {"down_ms": _ms((fact["back_ns"] - fact["killed_ns"]) / 1e6), "cuts": len(self.facts["down_cuts"]),
-                "streams_first_hop": len(first), "excess_gap_ms_first_hop_p50": middle,
+                "plans_shrunk": fact.get("plans_shrunk"), "streams_first_hop": len(first), "excess_gap_ms_first_hop_p50": middle,
                 "excess_gap_ms_first_hop_max": largest, **counted,
                 "each": [{k: c[k] for k in ("kind", "from", "to", "cut_ns", "heal_ns", "gaps")}
                          for c in self.facts["down_cuts"]]}

@@ -17,6 +17,7 @@ sys.dont_write_bytecode = True
 import ledger  # noqa: E402
 from bounds import bounds, judge  # noqa: E402
 from report import Report  # noqa: E402
+from stored import read_spool  # noqa: E402
 from story import Story  # noqa: E402
 from timeline import Timeline  # noqa: E402
 from world import COLLECTOR, World, WorldError  # noqa: E402
@@ -54,6 +55,7 @@ def finish(world, timeline, story, options):
     """Figures, the judged table, the report file; whether all of it held."""
     facts = timeline.facts
     lab_status = world.lab.ask(op="status")
+    facts["spools"] = {node: read_spool(world.path("agents", node, "state", "spool")) for node in world.nodes}
     samples = list(world.api.samples())
     story.note(f"{len(samples)} link samples are fetched from the collector's store")
     world.lab.ask(op="flush")

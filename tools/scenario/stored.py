@@ -1,38 +1,83 @@
-"""Which reports reached the collector's store, against what the agents numbered and kept: arithmetic on two
-sets of files of a run."""
+"""Which reports reached the collector's store, against what the agents wrote into their spools before they
+sent anything (agent/spool/spool_format.h): arithmetic on two accounts that do not know of each other."""
 
 import os
-import sqlite3
+import struct
+
+_HEADER = struct.Struct("<8sQQII")  # magic, number, zero, zero, checksum
+_HEAD = struct.Struct("<IB3xQQII")  # length, kind, epoch, sequence, segment, checksum
+_REPORT, _MARK = 1, 2
+UNDER_WAY = 5  # a report a second, an acknowledgement within one: more than this did not get through
 
 
-def stored_reports(path):
-    """{(node number, epoch): [sequence, ...]} of every report in the store, as often as it is there."""
-    found = {}
-    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-        for node, epoch, sequence in database.execute("SELECT node, epoch, sequence FROM reports"):
-            found.setdefault((node, epoch), []).append(sequence)
-    return found
+class Spool:
+    """What one agent wrote, and what it was told has arrived."""
+
+    def __init__(self):
+        self.written = set()  # (epoch, sequence)
+        self.acknowledged = {}  # epoch -> sequence
+        self.dropped = 0
+
+    def add_segment(self, octets):
+        """Everything up to the first record that is not whole: the agent may be writing it just now."""
+        if len(octets) < _HEADER.size or octets[:8] != b"LPSPOOL1":
+            return
+        number, at = _HEADER.unpack_from(octets)[1], _HEADER.size
+        while at + _HEAD.size <= len(octets):
+            length, kind, epoch, sequence, segment, _ = _HEAD.unpack_from(octets, at)
+            end = at + _HEAD.size + (length + 7) // 8 * 8
+            if end > len(octets) or kind not in (_REPORT, _MARK) or segment != number & 0xFFFFFFFF:
+                return
+            if kind == _REPORT:
+                self.written.add((epoch, sequence))
+            else:  # the last one holds
+                self.acknowledged[epoch] = sequence
+                self.dropped = max(self.dropped, struct.unpack_from("<Q", octets, at + _HEAD.size)[0])
+            at = end
 
 
-def missing_between(sequences):
-    """How many of 1..max are not there: agents number reports from 1 without gaps."""
-    seen = set(sequences)
-    return max(seen, default=0) - len(seen)
+def read_spool(folder):
+    """Acknowledged reports stay for ten minutes: a shorter run finds all it wrote."""
+    spool = Spool()
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        if name.endswith(".segment"):
+            with open(os.path.join(folder, name), "rb") as file:
+                spool.add_segment(file.read())
+    return spool
 
 
-def repeated_samples(samples):
-    """Link samples of one agent that say the same second of the same link again, under whatever number."""
-    seen, again = set(), 0
+def count_lost(spool, stored):
+    """Acknowledged, yet not in the store; dropped; or still not through. A report has samples, by which the
+    store shows it, from the first plan on: what was written before the first stored one does not count."""
+    lost = spool.dropped
+    for epoch in {epoch for epoch, _ in spool.written}:
+        have = {s for e, s in stored if e == epoch}
+        first = min(have, default=1)
+        acknowledged = spool.acknowledged.get(epoch, 0)
+        wanted = {s for e, s in spool.written if e == epoch and s >= first}
+        lost += len({s for s in wanted if s <= acknowledged} - have)
+        lost += max(0, len({s for s in wanted if s > acknowledged} - have) - UNDER_WAY)
+    return lost
+
+
+def count_duplicated(samples):
+    """Reports that are in the store under more than one number, and link samples that say the same second
+    of the same link again."""
+    rows, seen, again = {}, set(), 0
     for sample in samples:
-        key = (sample["reporter"], sample["link"], sample["start_unix_ns"])
-        again += key in seen
-        seen.add(key)
-    return again
+        rows.setdefault((sample["reporter"], sample["epoch"], sample["sequence"]), set()).add(sample["report_id"])
+        second = (sample["reporter"], sample["link"], sample["start_unix_ns"])
+        again += second in seen
+        seen.add(second)
+    return sum(len(numbers) - 1 for numbers in rows.values()) + again
 
 
-def count_reports(store_path, agents, samples):
-    stored = stored_reports(store_path)
-    return {"reports": sum(len(set(s)) for s in stored.values()),
-            "reports_lost": sum(missing_between(s) for s in stored.values()),
-            "reports_duplicated": sum(len(s) - len(set(s)) for s in stored.values()) + repeated_samples(samples),
-            "agents": len(agents)}
+def count_reports(spools, samples):
+    """spools: {agent: Spool}; samples: all of /v1/samples, fetched after the spools were read."""
+    stored = {}
+    for sample in samples:
+        stored.setdefault(sample["reporter"], set()).add((int(sample["epoch"]), sample["sequence"]))
+    return {"reports": sum(len(spool.written) for spool in spools.values()),
+            "reports_stored": sum(len(reports) for reports in stored.values()),
+            "reports_lost": sum(count_lost(spool, stored.get(name, set())) for name, spool in spools.items()),
+            "reports_duplicated": count_duplicated(samples)}

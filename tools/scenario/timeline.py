@@ -1,6 +1,7 @@
 """The phases of the demo, in order: everything comes up, links are cut, the collector is killed while links
-are cut, a cut lasts until it is told by mail, a link degrades, a node dies and another joins, all is healed. What was done and when is kept in `facts`, for the report; what is seen on
-the way is told to the story. Judging is the report's work."""
+are cut, a cut lasts until it is told by mail, a link degrades, a node dies and another joins, all is healed.
+What was done and when is kept in `facts`, for the report; what is seen on the way is told to the story.
+Judging is the report's work."""
 
 import time
 
@@ -193,12 +194,33 @@ class Timeline:
         self.facts["collector_down"] = {"killed_ns": time.time_ns()}
         self.story.did("the collector is gone (SIGKILL)")
         self.pause(2.0)
-        for number in range(DOWN_CUTS if len(self.initial) > 4 else DOWN_CUTS_SMALL):
+        cuts = DOWN_CUTS if len(self.initial) > 4 else DOWN_CUTS_SMALL
+        for number in range(cuts):
+            if number == cuts // 2:
+                self._await_shrunk_plans()
             link = self._draw_first_hop()
             if link is None:
                 break
             self._cut_without_collector("two_way" if number % 2 == 0 else "one_way", *link)
         self._restart_collector()
+
+    def _await_shrunk_plans(self):
+        """The rest of the cuts falls into the time in which only first hops are probed."""
+        took = self.wait(lambda: len(self._nodes_with_stale_plan()) == len(self.initial), 40, 0.5)
+        stale = self.facts["collector_down"]["plans_shrunk"] = len(self._nodes_with_stale_plan())
+        self.story.saw("every agent calls its plan stale (metrics.prom) and probes only the first hops of its table"
+                       if took is not None else f"only {stale} of {len(self.initial)} agents call their plan stale")
+
+    def _nodes_with_stale_plan(self):
+        found = []
+        for node in self.initial:
+            try:
+                with open(self.world.path("agents", node, "state", "metrics.prom"), encoding="utf-8") as file:
+                    if 'linkpilot_agent_plan_state{state="stale"} 1\n' in file.read():
+                        found.append(node)
+            except OSError:
+                pass
+        return found
 
     def _draw_first_hop(self):
         first = [links_of(way)[0] for way in self.fleet.poll().paths().values() if len(way) > 1]

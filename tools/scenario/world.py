@@ -177,7 +177,7 @@ class World:
         keys.make_curve_keys(self.path("collector", "curve.key"))
         keys.make_signing_keys(self.path("collector", "routes.key"))
         with open(self.path("collector", "collector.toml"), "w", encoding="utf-8") as file:
-            file.write(f"""# The demo keeps every default but the places of its files.
+            file.write(f"""# The demo keeps every default but the places of its files, and a plan that grows stale while one watches.
 [listen]
 agents = "tcp://0.0.0.0:7100"
 http = "127.0.0.1:7180"
@@ -187,6 +187,8 @@ signing_file = "{self.path('collector', 'routes.key')}"
 enrolled_directory = "{self.path('collector', 'enrolled')}"
 [store]
 path = "{self.path('collector', 'collector.sqlite')}"
+[probing]
+plan_lifetime = "15s"
 [mail]
 server = "127.0.0.1:{MAIL_PORT}"
 security = "none"

@@ -38,6 +38,8 @@ class AgentProcess {
 
   [[nodiscard]] const CurveKeyPair& keys() const { return keys_; }
   [[nodiscard]] const AgentProcessOptions& options() const { return options_; }
+  // For the next write_config().
+  [[nodiscard]] AgentProcessOptions& options() { return options_; }
   [[nodiscard]] std::string path(const std::string& file) const;
   [[nodiscard]] std::string log() const;
   // Lines of the log that hold `word`.

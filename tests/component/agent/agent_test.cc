@@ -77,6 +77,12 @@ TEST_F(AgentTest, AuthenticatedProbesAreAnsweredUnderTheSameSecretOnly) {
       collector_.wait([&] { return last_sample_is(0, false) && last_sample_is(1, false); }));
   EXPECT_TRUE(collector_.wait([&] { return has_alarm(*clients_[1], link(1), LinkState::dead); }));
   EXPECT_TRUE(agents_[0]->running() && agents_[1]->running());
+  // Both ends say so: counted in their status, and as an event that names the peer.
+  EXPECT_TRUE(collector_.wait([&] {
+    return !clients_[1]->statuses.empty() &&
+           clients_[1]->statuses.back().probes_refused_authentication > 0 &&
+           has_event(*clients_[1], "probe_secret_wrong");
+  }));
 
   collector_.send(*clients_[0], authenticated(0, 3, 0x5a));
   EXPECT_TRUE(collector_.wait([&] { return last_sample_is(0, true) && last_sample_is(1, true); }));

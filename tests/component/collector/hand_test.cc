@@ -39,6 +39,32 @@ class CollectorHand : public testing::Test {
     }));
   }
 
+  // a to c by b is cheap, direct is dear. Numbers are given in the order of enrolment.
+  void make_b_the_best_relay() {
+    a = NodeId{1};
+    c = NodeId{3};
+    fleet.rtt = [this](LinkId link) {
+      const bool direct =
+          (link.from.node == a && link.to.node == c) || (link.from.node == c && link.to.node == a);
+      return std::chrono::milliseconds(direct ? 300 : 20);
+    };
+  }
+
+  // Candidates of the tables in use that pass through the node.
+  std::size_t relayed_by(NodeId node) {
+    std::size_t count = 0;
+    for (const char* name : {"a", "b", "c"}) {
+      for (const Route& route : fleet.table(name).routes) {
+        for (const CandidatePath& path : route.candidates) {
+          for (std::size_t i = 0; i + 1 < path.hops.size(); ++i) {
+            count += path.hops[i].node == node ? 1 : 0;
+          }
+        }
+      }
+    }
+    return count;
+  }
+
   CollectorProcess::Response order(nlohmann::json body, const std::string& token = "") {
     if (!body.contains("author")) body["author"] = "ana@ops";
     if (!body.contains("reason")) body["reason"] = "a test";
@@ -131,14 +157,7 @@ TEST_F(CollectorHand, APinOverADeadLinkIsNotFollowedAndSaysSo) {
 }
 
 TEST_F(CollectorHand, ADrainedNodeRelaysNothingAndTheExpiryUndoesIt) {
-  // a to c by b is cheap, direct is dear. Numbers are given in the order of enrolment.
-  a = NodeId{1};
-  c = NodeId{3};
-  fleet.rtt = [this](LinkId link) {
-    const bool direct =
-        (link.from.node == a && link.to.node == c) || (link.from.node == c && link.to.node == a);
-    return std::chrono::milliseconds(direct ? 300 : 20);
-  };
+  make_b_the_best_relay();
   bring_up();
   ASSERT_EQ(a, NodeId{1});
   ASSERT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{b, c}; },
@@ -154,17 +173,31 @@ TEST_F(CollectorHand, ADrainedNodeRelaysNothingAndTheExpiryUndoesIt) {
 }
 
 TEST_F(CollectorHand, DrainWithWaitReturnsWhenNoTableInUseRelaysByTheNode) {
+  make_b_the_best_relay();
   bring_up();
+  ASSERT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{b, c}; },
+                         std::chrono::seconds(90)));
+  ASSERT_GT(relayed_by(b), 0U);
+  fleet.at("a").acknowledge_tables = false;  // its media may still go the old way
   std::atomic<bool> done{false};
   Ran ran;
   std::thread shell([&] {
     ran = cli("node drain b --for 5min --reason upgrade --wait");
     done = true;
   });
+  EXPECT_TRUE(fleet.live([&] { return relayed_by(b) == 0; }));
+  int rounds = 0;
+  EXPECT_TRUE(fleet.live([&] { return ++rounds > 200; }));
+  EXPECT_FALSE(done.load()) << "a has not loaded its table yet";
+  EXPECT_EQ(override_of("drain")["waiting_for"], nlohmann::json::array({"a"}));
+  fleet.at("a").acknowledge_tables = true;
+  fleet.at("a").acknowledge(fleet.at("a").heard.tables.back());
   EXPECT_TRUE(fleet.live([&] { return done.load(); }));
   shell.join();
   EXPECT_EQ(ran.exit_code, 0) << ran.output;
   EXPECT_THAT(ran.output, HasSubstr("no table in use relays by it"));
+  EXPECT_EQ(relayed_by(b), 0U);
+  EXPECT_TRUE(fleet.routes_to("a", b) && fleet.routes_to("b", a)) << "its own streams go on";
 }
 
 TEST_F(CollectorHand, TheLastNodeOfARegionAndEveryUnsoundOrderAreRefusedInASentence) {

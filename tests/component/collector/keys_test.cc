@@ -27,7 +27,11 @@ TEST(CollectorKeys, AnAgentIsEnrolledThroughTheApiAndRevokedWithItsConnection) {
   const CurveKeyPair keys = make_curve_key_pair();
   ScriptedAgent agent(loop, "tokyo", keys, process.public_key(), process.endpoint());
   ASSERT_TRUE(run_until(loop, [&] { return agent.handshake_refused(); }));
-  nlohmann::json refused = process.get("/v1/refused").json();
+  nlohmann::json refused;
+  ASSERT_TRUE(run_until(loop, [&] {
+    refused = process.get("/v1/refused").json();
+    return !refused["refused_keys"].empty();
+  }));
   ASSERT_EQ(refused["refused_keys"].size(), 1U) << refused.dump();
   EXPECT_EQ(refused["refused_keys"][0]["public_key"], keys.public_key);
   EXPECT_EQ(refused["refused_keys"][0]["address"], "127.0.0.1");

@@ -196,9 +196,12 @@ class Server(Place):
         self.addCleanup(process.terminate)
         self.url = f"http://127.0.0.1:{json.loads(process.stdout.readline())['http_port']}"
 
+    def run_mail_test(self, *options, token="token"):
+        return subprocess.run([LINKPILOT, "--collector", self.url, "--token-file", self.path(token), "--json", "mail",
+                               "test", *options], capture_output=True, text=True, timeout=60, check=False)
+
     def mail_test(self, *options, token="token"):
-        run = subprocess.run([LINKPILOT, "--collector", self.url, "--token-file", self.path(token), "--json", "mail",
-                              "test", *options], capture_output=True, text=True, timeout=60, check=False)
+        run = self.run_mail_test(*options, token=token)
         self.assertNotEqual(run.returncode, 2, run.stderr)
         return run.returncode, json.loads(run.stdout) if run.stdout else {"stderr": run.stderr}
 
@@ -215,8 +218,8 @@ class Server(Place):
             self.collector(mail_section(server.port))
             self.assertEqual(self.mail_test()[0], 0)
             self.assertEqual(self.mail_test("--to", "other@example.net")[0], 0)
-            code, answer = self.mail_test("--to", "x@example.net\r\nRCPT TO:<evil@example.net>")
-            self.assertNotEqual(code, 0, answer)
+            forged = self.run_mail_test("--to", "x@example.net\r\nRCPT TO:<evil@example.net>")
+            self.assertEqual((forged.returncode, "is no mail address" in forged.stderr), (2, True), forged.stderr)
             self.assertEqual([to for to, _ in server.mailbox.mails], [["ops@example.net"], ["other@example.net"]])
             self.assertEqual(server.mailbox.messages()[0]["Subject"], "[test] LinkPilot can reach you")
             self.write("wrong", "x" * 48)

@@ -120,6 +120,27 @@ TEST(CollectorRefusal, AStolenKeyCanLieOnlyAboutItsOwnNode) {
   EXPECT_EQ(links[0]["state"], "alive");
 }
 
+TEST(CollectorRefusal, AForgedAlarmAboutAHealthyLinkIsUndoneByTheSamplesOfItsEnds) {
+  CollectorProcess process;
+  process.start();
+  ScriptedFleet fleet(process);
+  for (const char* name : {"a", "b", "c"}) {
+    fleet.add(name);
+    ASSERT_TRUE(fleet.greet(name));
+  }
+  const LinkId link{{fleet.at("a").id(), PortIndex{0}}, {fleet.at("b").id(), PortIndex{0}}};
+  const auto state = [&] {
+    const nlohmann::json links = process.get("/v1/links?from=a&to=b").json()["links"];
+    return links.size() == 1 ? links[0]["state"].get<std::string>() : std::string();
+  };
+  ASSERT_TRUE(fleet.live([&] { return fleet.routes_to("a", fleet.at("b").id()); }));
+  fleet.at("a").alarm(link, LinkState::dead, true);
+  ASSERT_TRUE(fleet.live([&] { return state() == "dead"; }));
+  EXPECT_TRUE(fleet.live([&] { return state() == "alive"; }));
+  const std::string events = events_text(process);
+  EXPECT_THAT(events, HasSubstr("its probes are answered again"));
+}
+
 TEST(CollectorRefusal, AClockAnHourWrongIsToldAndItsFutureSamplesAreRefused) {
   CollectorProcess process;
   process.start();

@@ -121,10 +121,12 @@ void ScriptedAgent::on_message(std::span<const std::uint8_t> bytes) {
   }
   if (auto* table = std::get_if<SignedTable>(&*message)) {
     heard.tables.push_back(*table);
-    if (acknowledge_tables) {
-      send(TableAck{table->version, true, "", table->version, SystemClock().now().wall});
-    }
+    if (acknowledge_tables) acknowledge(*table);
   }
+}
+
+void ScriptedAgent::acknowledge(const SignedTable& table) {
+  send(TableAck{table.version, true, "", table.version, SystemClock().now().wall});
 }
 
 CollectorProcess::CollectorProcess(const std::string& extra) {

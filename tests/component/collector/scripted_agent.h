@@ -39,6 +39,7 @@ class ScriptedAgent {
   void hello();
   // A report of one second for every link of the last plan, RTTs as given by `rtt`.
   Report make_report(std::uint64_t sequence, const std::function<Duration(LinkId)>& rtt) const;
+  void acknowledge(const SignedTable& table);
   void alarm(LinkId link, LinkState state, bool confirmed);
 
   [[nodiscard]] std::uint64_t acked() const;

@@ -266,6 +266,13 @@ TEST_F(CommandLine, BashCompletesNounsVerbsOptionsAndNodes) {
   };
   EXPECT_EQ(complete("linkpilot ro"), "route ");
   EXPECT_THAT(complete("linkpilot route \"\""), HasSubstr("explain"));
+  EXPECT_EQ(complete("linkpilot node dr"), "drain ");
+  EXPECT_EQ(complete("linkpilot node drain to"), "tokyo ");
+  EXPECT_EQ(complete("linkpilot node drain tokyo --wa"), "--wait ");
+  EXPECT_EQ(complete("linkpilot auto off --region la"), "lab ");
+  EXPECT_EQ(complete("linkpilot route pin tokyo paris --via du"), "dublin ");
+  EXPECT_EQ(complete("linkpilot agent rev"), "revoke ");
+  EXPECT_EQ(complete("linkpilot keys rotate-p"), "rotate-probing ");
   EXPECT_EQ(complete("linkpilot --collector x:1 link pr"), "probe ");
   EXPECT_EQ(complete("linkpilot --js"), "--json ");
   EXPECT_EQ(complete("linkpilot link show to"), "tokyo ");

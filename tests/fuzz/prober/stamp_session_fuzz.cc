@@ -37,9 +37,8 @@ class Exchange {
  public:
   explicit Exchange(ProbeMode mode)
       : session_(options_of(mode), MonoTime{1}), reflector_(ReflectorOptions{.sessions_max = 32}) {
-    PlannedLink planned{
-        .link = kLink.reversed(), .peer = {kSender, 862}, .mode = mode, .secret = {}};
-    reflector_.set_peers(std::vector{planned});
+    planned_.mode = mode;
+    reflector_.set_peers(std::vector{planned_});
   }
 
   void run(std::uint8_t command, std::span<const std::uint8_t> bytes) {
@@ -59,6 +58,7 @@ class Exchange {
       case 4:
         now_ += std::chrono::milliseconds(bytes.empty() ? 1 : bytes[0] * 16);
         collect();
+        if (bytes.size() > 1) change_secret(bytes[1]);
         break;
     }
   }
@@ -70,6 +70,20 @@ class Exchange {
   }
 
  private:
+  // The pair goes from its secret, or none, to another; answers to earlier probes may still come.
+  void change_secret(std::uint8_t octet) {
+    if (planned_.mode == ProbeMode::twamp_light) return;
+    planned_.also_mode = planned_.mode;
+    planned_.also_secret = planned_.secret;
+    planned_.mode = mode_of(octet % 2);
+    planned_.secret.assign(octet % 4, octet);
+    reflector_.set_peers(std::vector{planned_});
+    std::optional<SessionKey> key;
+    if (planned_.mode == ProbeMode::stamp_authenticated) {
+      key = derive_session_key(planned_.secret, kLink.from.node, 0);
+    }
+    session_.reseal(planned_.mode, key, now_);
+  }
   static SenderOptions options_of(ProbeMode mode) {
     SenderOptions options{
         .link = kLink, .mode = mode, .interval = std::chrono::milliseconds(20), .flows = 2};
@@ -130,6 +144,7 @@ class Exchange {
   }
 
   MonoTime now_{1};
+  PlannedLink planned_{.link = kLink.reversed(), .peer = {kSender, 862}, .secret = {}};
   SenderSession session_;
   Reflector reflector_;
 };

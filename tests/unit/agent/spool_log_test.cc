@@ -5,7 +5,6 @@
 
 #include <algorithm>
 
-#include "agent/spool/crc32c.h"
 #include "base/rng.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/unit/agent/memory_spool_files.h"
@@ -21,19 +20,6 @@ std::vector<std::uint8_t> octets_of(std::uint64_t seed, std::size_t size) {
   std::vector<std::uint8_t> bytes(size);
   for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(rng.next());
   return bytes;
-}
-
-TEST(Crc32c, IsTheOneOfRfc3720) {
-  // RFC 3720 appendix B.4.
-  const std::vector<std::uint8_t> zeros(32, 0);
-  EXPECT_EQ(crc32c(zeros), 0x8A9136AAU);
-  const std::vector<std::uint8_t> ones(32, 0xFF);
-  EXPECT_EQ(crc32c(ones), 0x62A8AB43U);
-  std::vector<std::uint8_t> rising(32);
-  for (std::size_t i = 0; i < rising.size(); ++i) rising[i] = static_cast<std::uint8_t>(i);
-  EXPECT_EQ(crc32c(rising), 0x46DD794EU);
-  const std::span<const std::uint8_t> all(rising);
-  EXPECT_EQ(crc32c(all.subspan(5), crc32c(all.first(5))), 0x46DD794EU);
 }
 
 TEST(SpoolFormat, ReadsBackWhatWasWrittenUpToAnyCut) {
@@ -144,6 +130,49 @@ TEST_F(SpoolLogTest, ATornTailIsCutAndWhatFollowsIsWrittenBehindTheCut) {
   append(2);
   restart();
   EXPECT_EQ(to_send(), (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12}));
+}
+
+TEST_F(SpoolLogTest, WhereverTheTailIsTornAllBeforeItIsThereAndNothingElse) {
+  for (const std::size_t size : {1U, 7U, 30U, 40U}) append(1, size);
+  const MemoryDisk whole = *disk_;
+  const auto& bytes = whole.files.rbegin()->second.bytes;
+  std::size_t found = 4;
+  for (std::size_t size = bytes.size(); size > 0; --size) {
+    *disk_ = whole;
+    disk_->files.rbegin()->second.bytes.resize(size - 1);
+    restart();
+    const auto left = to_send();
+    ASSERT_EQ(left, range(1, left.size())) << size;
+    ASSERT_LE(left.size(), found) << size;
+    ASSERT_GE(left.size() + 1, found) << size;
+    found = left.size();
+    append(1);
+    ASSERT_EQ(to_send().back(), sequence_) << size;
+  }
+  EXPECT_EQ(found, 0U);
+}
+
+TEST_F(SpoolLogTest, WithoutADiskForDaysOnlyWhatIsRememberedTakesMemory) {
+  options_.memory_bytes_max = 10'000;
+  disk_->create_fails = true;
+  restart();
+  for (int minute = 0; minute < 100; ++minute) {
+    append(10, 500);
+    log_->acknowledge({epoch_, sequence_ - 5});
+    maintain();
+  }
+  EXPECT_EQ(to_send(), range(sequence_ - 4, sequence_));
+  EXPECT_EQ(log_->figures().dropped, 0U);
+  EXPECT_LE(log_->remembered(), 21U);
+  append(100, 500);  // nobody takes these
+  EXPECT_EQ(to_send(), range(sequence_ - 19, sequence_));
+  EXPECT_EQ(log_->figures().dropped, 85U);
+  EXPECT_LE(log_->remembered(), 21U);
+  disk_->create_fails = false;
+  maintain();
+  EXPECT_EQ(log_->figures().in_memory, 0U);
+  restart();
+  EXPECT_EQ(to_send(), range(sequence_ - 19, sequence_));
 }
 
 TEST_F(SpoolLogTest, AfterAPowerCutEverythingSyncedIsThere) {

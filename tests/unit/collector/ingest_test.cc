@@ -201,5 +201,59 @@ TEST(Ingest, RestoredMarksAndReportsAreKnownAfterARestart) {
   EXPECT_EQ(bench.sent<ReportAck>("x").back().up_to.sequence, 9u);
 }
 
+TEST(IngestBacklog, AnAlarmAndAGreetingDoNotWaitBehindReports) {
+  IngestBench bench(true);
+  bench.hello("a", "x");
+  for (std::uint64_t i = 1; i <= 5; ++i) bench.say("ka", "x", report(bench, i, link(1, 2)));
+  EXPECT_EQ(bench.backlogs, 1u) << "asked once";
+  bench.say("ka", "x", alarm(link(1, 2), LinkState::dead, true));
+  EXPECT_EQ(bench.changed_links.size(), 1u);
+  bench.hello("b", "y");
+  EXPECT_EQ(bench.sent<Welcome>("y").size(), 1u);
+  EXPECT_TRUE(bench.store.reports.empty());
+  EXPECT_FALSE(bench.ingest.work());
+  EXPECT_EQ(bench.store.reports.size(), 5u);
+  EXPECT_EQ(bench.ingest.counters().samples_folded, 5u);
+}
+
+TEST(IngestBacklog, ReportsAndWhatIsGoneStayInOrder) {
+  IngestBench bench(true);
+  bench.hello("a", "x");
+  bench.say("ka", "x", report(bench, 1, link(1, 2)));
+  bench.say("ka", "x", ReportsGone{{5, 7}});
+  bench.say("ka", "x", report(bench, 8, link(1, 2)));
+  while (bench.ingest.work()) continue;
+  ASSERT_EQ(bench.store.reports.size(), 2u) << "the first was there before 1 to 7 were given up";
+  bench.ingest.on_commit(bench.store.commit());
+  EXPECT_EQ(bench.sent<ReportAck>("x").back().up_to.sequence, 8u);
+}
+
+TEST(IngestBacklog, IsWorkedOffInTurnsAndDatedByItsArrival) {
+  IngestBench bench(true);
+  bench.hello("a", "x");
+  Report large = report(bench, 1, link(1, 2));
+  large.events.assign(150, {bench.now.wall, "e", std::string(900, 'x')});
+  for (std::uint64_t i = 1; i <= 6; ++i) {
+    large.id.sequence = i;
+    bench.say("ka", "x", large);
+  }
+  const UnixNanos came = bench.now.wall;
+  bench.pass(seconds(1));
+  EXPECT_TRUE(bench.ingest.work());
+  EXPECT_LT(bench.store.reports.size(), 6u);
+  while (bench.ingest.work()) continue;
+  ASSERT_EQ(bench.store.reports.size(), 6u);
+  for (const StoredReport& stored : bench.store.reports) EXPECT_EQ(stored.received, came);
+}
+
+TEST(IngestBacklog, WhatANodeSaidBeforeItWasRevokedIsNotTaken) {
+  IngestBench bench(true);
+  bench.hello("a", "x");
+  bench.say("ka", "x", report(bench, 1, link(1, 2)));
+  (void)bench.registry.apply({{"b", "kb"}, {"c", "kc"}}, bench.now.wall);
+  EXPECT_FALSE(bench.ingest.work());
+  EXPECT_TRUE(bench.store.reports.empty());
+}
+
 }  // namespace
 }  // namespace linkpilot::collector

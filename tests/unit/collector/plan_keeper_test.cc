@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <memory>
+#include <set>
+#include <utility>
+
 namespace linkpilot::collector {
 namespace {
 
@@ -143,8 +148,8 @@ TEST(PlanKeeper, AuthenticatedPlansHoldOneSecretAPairAndTheViewNone) {
   rules.master = std::make_shared<const Secret>(master);
   PlanKeeper keeper(rules, 1);
   const std::vector<Node> nodes = {node(1), node(2), node(3)};
-  (void)keeper.update(nodes, {}, false, kStart);
-  const Now now{kStart, UnixNanos{1}};
+  (void)keeper.update(nodes, {}, false, kPlanStart);
+  const Now now{kPlanStart, UnixNanos{1}};
   const Plan one = keeper.issue(NodeId{1}, now);
   const Plan two = keeper.issue(NodeId{2}, now);
   EXPECT_EQ(one.links[0].mode, ProbeMode::stamp_authenticated);
@@ -155,28 +160,143 @@ TEST(PlanKeeper, AuthenticatedPlansHoldOneSecretAPairAndTheViewNone) {
   for (const auto& [id, plan] : keeper.plans()) {
     for (const PacedLink& each : plan.links) EXPECT_TRUE(each.planned.secret.empty());
   }
-
-  keeper.set_rules({});
-  EXPECT_EQ(keeper.update(nodes, {}, false, kStart + seconds(1)).size(), 3U)
-      << "all must hear of it";
-  EXPECT_EQ(keeper.issue(NodeId{1}, now).links[0].mode, ProbeMode::stamp);
-  EXPECT_TRUE(keeper.issue(NodeId{1}, now).links[0].secret.empty());
 }
 
-TEST(PlanKeeper, AnotherMasterSecretIsAnotherEpochAndANewPlan) {
-  PlanRules rules;
-  rules.master = std::make_shared<const Secret>(Secret{1});
-  PlanKeeper keeper(rules, 1);
+// The plans of nodes 1 and 2 while their secret changes; a node that does not answer keeps the plan
+// it has.
+class ChangingSecret : public testing::Test {
+ protected:
+  static PlanRules rules(std::uint8_t master) {
+    PlanRules rules;
+    rules.master = std::make_shared<const Secret>(Secret{master});
+    return rules;
+  }
+  void begin(PlanRules rules) {
+    keeper = std::make_unique<PlanKeeper>(std::move(rules), 1);
+    round();
+    round();
+  }
+  // Plans, hands out what changed; who is not away acknowledges.
+  void round() {
+    for (const NodeId node : keeper->update(nodes, {}, false, kPlanStart)) {
+      (void)keeper->issue(node, {kPlanStart, UnixNanos{1}});
+    }
+    for (const auto& [node, plan] : keeper->plans()) {
+      if (away.contains(node)) continue;
+      (void)keeper->note_ack(node, plan.version);
+      const Plan held = keeper->issue(node, {kPlanStart, UnixNanos{1}});
+      held_[node] = held.links.at(0);
+      (void)keeper->note_ack(node, held.version);
+    }
+    // Whatever each end holds at this moment: it answers what the other sends.
+    for (const auto& [sender, receiver] : {std::pair{1, 2}, std::pair{2, 1}}) {
+      const PlannedLink& sends = held(sender);
+      const PlannedLink& answers = held(receiver);
+      const bool first = sends.mode == answers.mode && sends.secret == answers.secret;
+      const bool second = sends.mode == answers.also_mode && sends.secret == answers.also_secret;
+      EXPECT_TRUE(first || second) << "probes from " << sender << " are refused";
+    }
+  }
+  const PlannedLink& held(int node) { return held_[NodeId{static_cast<std::uint16_t>(node)}]; }
+  [[nodiscard]] std::size_t waiting() const { return keeper->seals().waiting(); }
+
   const std::vector<Node> nodes = {node(1), node(2)};
-  (void)keeper.update(nodes, {}, false, kStart);
-  EXPECT_TRUE(keeper.update(nodes, {}, false, kStart).empty());
-  const Plan before = keeper.issue(NodeId{1}, {kStart, UnixNanos{1}});
-  rules.master = std::make_shared<const Secret>(Secret{2});
-  keeper.set_rules(rules);
-  EXPECT_EQ(keeper.update(nodes, {}, false, kStart).size(), 2U);
-  const Plan after = keeper.issue(NodeId{1}, {kStart, UnixNanos{1}});
-  EXPECT_NE(before.links[0].secret, after.links[0].secret);
-  EXPECT_NE(before.links[0].secret_epoch, after.links[0].secret_epoch);
+  std::unique_ptr<PlanKeeper> keeper;
+  std::set<NodeId> away;
+
+ private:
+  std::map<NodeId, PlannedLink> held_;
+};
+
+TEST_F(ChangingSecret, GoesStepByStepAndNoProbeIsEverRefused) {
+  begin(rules(1));
+  const PlannedLink before = held(1);
+  EXPECT_EQ(before.also_mode, ProbeMode::unspecified);
+  keeper->set_rules(rules(2));
+  round();
+  EXPECT_EQ(held(1).secret, before.secret) << "first both learn the new one";
+  EXPECT_EQ(held(1).also_secret.size(), 32U);
+  EXPECT_EQ(waiting(), 1U);
+  round();
+  EXPECT_NE(held(1).secret, before.secret);
+  EXPECT_NE(held(1).secret_epoch, before.secret_epoch);
+  EXPECT_EQ(held(1).also_secret, before.secret) << "the old one is good until both have moved";
+  EXPECT_EQ(waiting(), 0U);
+  round();
+  EXPECT_EQ(held(1).also_mode, ProbeMode::unspecified);
+  EXPECT_TRUE(held(1).also_secret.empty());
+  EXPECT_FALSE(keeper->seals().changing());
+  EXPECT_TRUE(keeper->update(nodes, {}, false, kPlanStart).empty()) << "and then nothing changes";
+}
+
+TEST_F(ChangingSecret, WaitsForTheEndThatIsAway) {
+  begin(rules(1));
+  const PlannedLink before = held(1);
+  keeper->set_rules(rules(2));
+  away = {NodeId{2}};
+  for (int i = 0; i < 5; ++i) round();
+  EXPECT_EQ(held(1).secret, before.secret);
+  EXPECT_EQ(waiting(), 1U);
+  away.clear();
+  for (int i = 0; i < 4; ++i) round();
+  EXPECT_NE(held(2).secret, before.secret);
+  EXPECT_EQ(held(2).also_mode, ProbeMode::unspecified);
+}
+
+TEST_F(ChangingSecret, KeepsTheOlderOneForAsLongAsItIsConfiguredAlsoOverARestart) {
+  PlanRules both = rules(2);
+  both.older_master = std::make_shared<const Secret>(Secret{1});
+  begin(rules(1));
+  const PlannedLink before = held(1);
+  keeper->set_rules(both);
+  for (int i = 0; i < 5; ++i) round();
+  EXPECT_NE(held(1).secret, before.secret);
+  EXPECT_EQ(held(1).also_secret, before.secret);
+  EXPECT_FALSE(keeper->seals().changing());
+
+  const PlannedLink between = held(1);
+  keeper = std::make_unique<PlanKeeper>(both, 1'000);
+  away = {NodeId{2}};  // keeps the plan of the run before
+  round();
+  EXPECT_EQ(held(1).secret, before.secret) << "both answer either, so this is safe";
+  away.clear();
+  for (int i = 0; i < 3; ++i) round();
+  EXPECT_EQ(held(1).secret, between.secret);
+
+  keeper->set_rules(rules(2));
+  for (int i = 0; i < 3; ++i) round();
+  EXPECT_EQ(held(1).secret, between.secret);
+  EXPECT_EQ(held(1).also_mode, ProbeMode::unspecified);
+}
+
+TEST_F(ChangingSecret, BeginsAndEndsWithOpenProbesTheSameWay) {
+  begin({});
+  EXPECT_EQ(held(1).mode, ProbeMode::stamp);
+  keeper->set_rules(rules(1));
+  round();
+  EXPECT_EQ(held(1).mode, ProbeMode::stamp);
+  EXPECT_EQ(held(1).also_mode, ProbeMode::stamp_authenticated);
+  for (int i = 0; i < 3; ++i) round();
+  EXPECT_EQ(held(1).mode, ProbeMode::stamp_authenticated);
+  EXPECT_EQ(held(1).also_mode, ProbeMode::unspecified);
+  keeper->set_rules({});
+  for (int i = 0; i < 4; ++i) round();
+  EXPECT_EQ(held(1).mode, ProbeMode::stamp);
+  EXPECT_TRUE(held(1).secret.empty());
+  EXPECT_EQ(held(1).also_mode, ProbeMode::unspecified);
+}
+
+TEST_F(ChangingSecret, AThirdSecretWaitsUntilTheSecondIsInUse) {
+  begin(rules(1));
+  keeper->set_rules(rules(2));
+  round();
+  round();
+  keeper->set_rules(rules(3));
+  for (int i = 0; i < 6; ++i) round();
+  const PlannedLink after = held(1);
+  EXPECT_EQ(after.also_mode, ProbeMode::unspecified);
+  begin(rules(3));
+  EXPECT_EQ(held(1).secret, after.secret);
 }
 
 }  // namespace

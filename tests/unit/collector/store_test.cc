@@ -7,8 +7,6 @@
 #include <mutex>
 
 #include "base/rng.h"
-#include "collector/store/blob_codec.h"
-#include "collector/store/commit_writer.h"
 #include "collector/store/event_log.h"
 
 namespace linkpilot::collector {
@@ -119,14 +117,6 @@ TEST_F(StoreTest, MarksNodesTablesAndEventsSurviveAndTheEpochGrows) {
   EXPECT_EQ(second.events[0].name, "x");
 }
 
-TEST_F(StoreTest, TheSameReportIsStoredOnce) {
-  with_store([](Store& store) {
-    store.put_report(report(1));
-    store.put_report(report(1));
-  });
-  EXPECT_EQ(read_reports(options_.path, 0, 100)->size(), 1u);
-}
-
 TEST_F(StoreTest, AFullQueueSaysNoAndCounts) {
   options_.queue_reports_max = 2;
   options_.commit_interval = std::chrono::seconds(1);
@@ -154,21 +144,6 @@ TEST_F(StoreTest, AStoreOfANewerProgramIsNotTouched) {
   EXPECT_EQ(store.error().code, ErrorCode::corrupt);
 }
 
-TEST(BlobCodec, RefusesWhatItDidNotMake) {
-  BlobPacker packer;
-  const std::vector<std::uint8_t> bytes(1'000, 7);
-  const auto packed = packer.pack(bytes);
-  std::vector<std::uint8_t> damaged(packed.begin(), packed.end());
-  EXPECT_LT(damaged.size(), 200u);
-  EXPECT_TRUE(unpack_blob(damaged, 1'000));
-  EXPECT_FALSE(unpack_blob(damaged, 999));
-  EXPECT_FALSE(unpack_blob({}, 1'000));
-  damaged.resize(damaged.size() / 2);
-  EXPECT_FALSE(unpack_blob(damaged, 1'000));
-  damaged[0] = 9;
-  EXPECT_FALSE(unpack_blob(damaged, 1'000));
-}
-
 TEST_F(StoreTest, EventsArePagedByTheirNumber) {
   with_store([](Store& store) {
     EventLog log(store, {});
@@ -182,80 +157,6 @@ TEST_F(StoreTest, EventsArePagedByTheirNumber) {
     EXPECT_EQ(log.after(10, 4).last_id, 10u);
     EXPECT_EQ(log.newest(3).events.front().id, 8u);
   });
-}
-
-// Retention and size, on the writer itself: the store's thread calls it once a second.
-class StoreExpiry : public StoreTest {
- protected:
-  StoreExpiry() {
-    with_store([](Store&) {});  // makes the tables
-    writer_ = CommitWriter::open(options_.path).value();
-  }
-  void put(std::uint64_t first, std::uint64_t count, UnixNanos received, std::size_t octets = 800) {
-    StoreBatch batch;
-    for (std::uint64_t i = first; i < first + count; ++i) {
-      batch.reports.push_back(report(i, octets));
-      batch.reports.back().received = received;
-    }
-    ASSERT_TRUE(writer_->commit(batch));
-  }
-  std::uint64_t expire(UnixNanos keep_since, std::uint64_t size_max, std::uint64_t slice) {
-    const Result<std::uint64_t> gone = writer_->expire({keep_since, Bytes{size_max}}, slice);
-    EXPECT_TRUE(gone);
-    return gone.value_or(0);
-  }
-  [[nodiscard]] std::vector<std::uint64_t> kept() const {
-    std::vector<std::uint64_t> out;
-    const auto rows = read_reports(options_.path, 0, 10'000);
-    EXPECT_TRUE(rows);
-    if (!rows) return out;
-    for (const ReportRow& row : *rows) out.push_back(row.id.sequence);
-    return out;
-  }
-
-  static constexpr std::uint64_t kNoLimit = 1ULL << 40;
-  std::unique_ptr<CommitWriter> writer_;
-};
-
-TEST_F(StoreExpiry, ReportsOlderThanTheRetentionGoAndTheOthersStay) {
-  put(1, 5, kStoreNow - std::chrono::hours(3));
-  put(6, 5, kStoreNow - std::chrono::hours(1));
-  const UnixNanos keep_since = kStoreNow - std::chrono::hours(2);
-  EXPECT_EQ(expire(keep_since, kNoLimit, 100), 5u);
-  EXPECT_EQ(kept(), (std::vector<std::uint64_t>{6, 7, 8, 9, 10}));
-  EXPECT_EQ(expire(keep_since, kNoLimit, 100), 0u);
-}
-
-TEST_F(StoreExpiry, NoPassDeletesMoreThanItsSlice) {
-  put(1, 20, kStoreNow - std::chrono::hours(3));
-  put(21, 1, kStoreNow);
-  EXPECT_EQ(expire(kStoreNow, kNoLimit, 8), 8u);
-  EXPECT_EQ(expire(kStoreNow, kNoLimit, 8), 8u);
-  EXPECT_EQ(expire(kStoreNow, kNoLimit, 8), 4u);
-  EXPECT_EQ(kept(), std::vector<std::uint64_t>{21});
-}
-
-TEST_F(StoreExpiry, BeyondItsSizeTheOldestGoHoweverYoungUntilItFits) {
-  put(1, 400, kStoreNow, 4'000);
-  const std::uint64_t before = writer_->used_bytes().value();
-  const std::uint64_t bound = before / 2;
-  int passes = 0;
-  while (expire(UnixNanos{}, bound, 50) > 0) ASSERT_LT(++passes, 100);
-  EXPECT_LE(writer_->used_bytes().value(), bound);
-  EXPECT_GT(writer_->used_bytes().value(), bound / 2);
-  const std::vector<std::uint64_t> rest = kept();
-  ASSERT_FALSE(rest.empty());
-  EXPECT_EQ(rest.back(), 400u) << "the newest stay";
-  EXPECT_EQ(rest.size(), 400 - rest.front() + 1) << "the oldest went, without holes";
-}
-
-TEST_F(StoreExpiry, TheLastReportStaysSoThatNoNumberIsGivenTwice) {
-  put(1, 3, kStoreNow - std::chrono::hours(3));
-  EXPECT_EQ(expire(kStoreNow, 0, 100), 2u);
-  const auto last = read_reports(options_.path, 0, 10);
-  ASSERT_EQ(last->size(), 1u);
-  put(4, 1, kStoreNow);
-  EXPECT_GT(read_reports(options_.path, 0, 10)->back().row, last->front().row);
 }
 
 TEST_F(StoreTest, ExpiryRunsBesideTheCommitsAndIsCounted) {

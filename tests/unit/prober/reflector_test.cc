@@ -268,6 +268,48 @@ TEST_F(AuthenticatedReflectorTest, RefusesAnotherKeyAndAnOpenProbe) {
   EXPECT_NE(give(open).verdict, Reflector::Verdict::answered);
 }
 
+TEST_F(AuthenticatedReflectorTest, NamesTheLinkOfAProbeUnderAnotherKey) {
+  std::vector<std::uint8_t> forged = sealed(0, 100, 4);
+  EXPECT_EQ(give(forged).link, planned().link.reversed());
+  std::vector<std::uint8_t> open = probe_bytes({});
+  EXPECT_EQ(give(open).verdict, Reflector::Verdict::bad_authentication) << "no seal at all";
+}
+
+// The session goes on: its sequence, window and counts do not begin anew.
+TEST_F(AuthenticatedReflectorTest, AnswersUnderEitherSecretWhileThePairChangesIt) {
+  std::vector<std::uint8_t> before = sealed(0, 100, 3);
+  ASSERT_EQ(give(before).verdict, Reflector::Verdict::answered);
+  PlannedLink changing = planned(ProbeMode::stamp_authenticated);
+  changing.also_mode = ProbeMode::stamp_authenticated;
+  changing.also_secret.assign(32, 4);
+  plan({changing});
+  std::uint32_t sequence = 0;
+  for (const std::uint8_t secret : {std::uint8_t{3}, std::uint8_t{4}, std::uint8_t{3}}) {
+    std::vector<std::uint8_t> bytes = sealed(++sequence, 100, secret);
+    const Reflector::Outcome outcome = give(bytes);
+    ASSERT_EQ(outcome.verdict, Reflector::Verdict::answered);
+    EXPECT_EQ(outcome.answer.sequence, sequence);
+    Reflector::finish(outcome, UnixNanos{5}, bytes);
+    EXPECT_EQ(check_seal(key(secret), bytes), SealState::good) << "as it was asked";
+  }
+  plan({planned(ProbeMode::stamp_authenticated)});
+  std::vector<std::uint8_t> retired = sealed(9, 100, 4);
+  EXPECT_EQ(give(retired).verdict, Reflector::Verdict::bad_authentication);
+}
+
+TEST_F(AuthenticatedReflectorTest, AnswersOpenProbesOnlyWhileAPairBeginsToHaveASecret) {
+  PlannedLink beginning = planned(ProbeMode::stamp_authenticated);
+  beginning.also_mode = ProbeMode::stamp;
+  plan({beginning});
+  std::vector<std::uint8_t> open = probe_bytes({.sequence = 1});
+  const Reflector::Outcome outcome = give(open);
+  ASSERT_EQ(outcome.verdict, Reflector::Verdict::answered);
+  EXPECT_EQ(outcome.mode, PacketMode::unauthenticated);
+  EXPECT_EQ(outcome.key, nullptr);
+  std::vector<std::uint8_t> bytes = sealed(2, 100);
+  EXPECT_EQ(give(bytes).verdict, Reflector::Verdict::answered);
+}
+
 TEST_F(AuthenticatedReflectorTest, EchoesTlvsOfABrokenHmacTlvWithTheIFlag) {
   std::vector<std::uint8_t> bytes = sealed(0, 100);
   bytes.back() ^= 1;

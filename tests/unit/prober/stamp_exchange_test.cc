@@ -313,5 +313,58 @@ TEST(StampExchange, MeasuresATwampLightPeerRoundTripOnly) {
   EXPECT_TRUE(sim.samples[0].nonconformant_peer);
 }
 
+// The three steps by which the collector leads a pair over: both learn the new secret, then probe
+// under it, then forget the old one; with packets on their way at every step.
+void change_seal_under_way(ProbeMode before, ProbeMode after) {
+  const std::vector<std::uint8_t> secret(32, 9);
+  const std::uint32_t epoch = 8;
+  const auto key = [&](ProbeMode mode, bool is_new) -> std::optional<SessionKey> {
+    if (mode != ProbeMode::stamp_authenticated) return std::nullopt;
+    if (is_new) return derive_session_key(secret, NodeId(7), epoch);
+    return derive_session_key({}, NodeId(7), 0);
+  };
+  SenderOptions options = some_options();
+  options.mode = before;
+  options.key = key(before, false);
+  StampSim sim(options, 11);
+  sim.forward().jitter = milliseconds(30);
+  sim.backward().jitter = milliseconds(30);
+  PlannedLink peer{.link = options.link.reversed(),
+                   .peer = {IpAddress::v4(192, 0, 2, 1), 862},
+                   .mode = before,
+                   .secret = {}};
+  peer.also_mode = after;
+  peer.also_secret = secret;
+  peer.also_secret_epoch = epoch;
+  sim.run_until(at_seconds(2));
+  sim.reflector->set_peers(std::vector{peer});
+  sim.run_until(at_seconds(4));
+  sim.sender.reseal(after, key(after, true), sim.now);
+  sim.run_until(at_seconds(6));
+  std::swap(peer.mode, peer.also_mode);
+  std::swap(peer.secret, peer.also_secret);
+  std::swap(peer.secret_epoch, peer.also_secret_epoch);
+  sim.reflector->set_peers(std::vector{peer});
+  sim.run_until(at_seconds(8));
+  peer.also_mode = ProbeMode::unspecified;
+  sim.reflector->set_peers(std::vector{peer});
+  run_impaired_then_clean(sim, 10);
+
+  const Truth got = total_of(sim.samples);
+  expect_counts_equal(got, sim.truth());
+  EXPECT_EQ(got.sent, got.answered);
+  EXPECT_GE(got.sent, 1000U);
+  EXPECT_EQ(got.duplicate_forward + got.duplicate_backward, 0U);
+}
+
+TEST(StampExchange, AChangeOfTheSecretLosesNoProbe) {
+  change_seal_under_way(ProbeMode::stamp_authenticated, ProbeMode::stamp_authenticated);
+}
+
+TEST(StampExchange, BeginningAndEndingToHaveASecretLosesNoProbe) {
+  change_seal_under_way(ProbeMode::stamp, ProbeMode::stamp_authenticated);
+  change_seal_under_way(ProbeMode::stamp_authenticated, ProbeMode::stamp);
+}
+
 }  // namespace
 }  // namespace linkpilot::prober

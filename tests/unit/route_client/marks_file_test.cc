@@ -75,6 +75,17 @@ TEST(MarksFiles, KeepTheSameFileOverARestartWithAllMarksCleared) {
   EXPECT_FALSE(again->is_dead(last));
 }
 
+TEST(MarksFiles, HaveNoHolesThatAFullDiskCouldNotFill) {
+  const samples::TemporaryDirectory directory;
+  const std::string path = directory.file("marks.bin");
+  for (int run = 0; run < 2; ++run) {
+    const auto marks = MarksFile::open(path, NodeId(7), samples::kCreated).value();
+    struct stat status{};
+    ASSERT_EQ(stat(path.c_str(), &status), 0);
+    EXPECT_GE(status.st_blocks * 512, status.st_size);
+  }
+}
+
 TEST(MarksFiles, ReplaceAFileThatIsNotOurs) {
   const samples::TemporaryDirectory directory;
   const std::string path = directory.file("marks.bin");

@@ -143,6 +143,26 @@ std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages
   return {{"plan_in_use", plan}, {"resend_from", ResendFrom{{42, 43}}}};
 }
 
+std::vector<std::pair<std::string, AgentMessage>> example_agent_messages_v3() {
+  AgentStatus status;
+  status.probes_refused_authentication = 51;
+  return {{"status_refused_probes", status}, {"report_packed", example_report()}};
+}
+
+std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages_v3() {
+  Plan plan;
+  plan.version = 52;
+  plan.self = NodeId(7);
+  plan.links.resize(2);
+  plan.links[1].mode = ProbeMode::stamp_authenticated;
+  plan.links[1].secret = octets(32);
+  plan.links[1].secret_epoch = 53;
+  plan.links[1].also_mode = ProbeMode::stamp_authenticated;
+  plan.links[1].also_secret = octets(31);
+  plan.links[1].also_secret_epoch = 54;
+  return {{"plan_changing_secret", plan}};
+}
+
 // --- at random ---
 
 namespace {
@@ -281,7 +301,10 @@ PlannedLink any_planned_link(Rng& rng) {
           any_enum(rng, ProbeMode::twamp_light),
           any_octets(rng, 64),
           any<std::uint32_t>(rng),
-          any_flag(rng)};
+          any_flag(rng),
+          any_enum(rng, ProbeMode::twamp_light),
+          any_octets(rng, 64),
+          any<std::uint32_t>(rng)};
 }
 
 }  // namespace
@@ -312,17 +335,12 @@ AgentMessage random_agent_message(Rng& rng) {
     case 6:
       return ReportsGone{{any<std::uint64_t>(rng), any<std::uint64_t>(rng)}};
     case 7:
-      return AgentStatus{any_enum(rng, Freshness::expired),
-                         any_span(rng),
-                         any_enum(rng, Freshness::expired),
-                         any_span(rng),
-                         any<std::uint64_t>(rng),
-                         any<std::uint64_t>(rng),
-                         any<std::uint64_t>(rng),
-                         any<std::uint64_t>(rng),
-                         any<std::uint64_t>(rng),
-                         any_text(rng),
-                         any<std::uint64_t>(rng)};
+      return AgentStatus{any_enum(rng, Freshness::expired), any_span(rng),
+                         any_enum(rng, Freshness::expired), any_span(rng),
+                         any<std::uint64_t>(rng),           any<std::uint64_t>(rng),
+                         any<std::uint64_t>(rng),           any<std::uint64_t>(rng),
+                         any<std::uint64_t>(rng),           any_text(rng),
+                         any<std::uint64_t>(rng),           any<std::uint64_t>(rng)};
     default:
       return ProbeResult{any<std::uint64_t>(rng), any_text(rng), any_sample(rng)};
   }

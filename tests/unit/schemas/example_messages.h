@@ -18,6 +18,10 @@ std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages
 std::vector<std::pair<std::string, AgentMessage>> example_agent_messages_v2();
 std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages_v2();
 
+// With version 3.
+std::vector<std::pair<std::string, AgentMessage>> example_agent_messages_v3();
+std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages_v3();
+
 AgentMessage random_agent_message(Rng& rng);
 CollectorMessage random_collector_message(Rng& rng);
 

@@ -1,6 +1,8 @@
 """The arithmetic of the demo's report, on made-up arrivals, tables and ledgers."""
 
+import json
 import os
+import struct
 import sys
 import unittest
 
@@ -12,9 +14,11 @@ sys.dont_write_bytecode = True
 
 import ledger  # noqa: E402
 import probes  # noqa: E402
+import stored  # noqa: E402
 import tables  # noqa: E402
 from bounds import bounds, judge  # noqa: E402
 from gaps import StreamGap, stream_gap  # noqa: E402
+from mails import Mail, judge_mails  # noqa: E402
 from medialogs import RECEIPT, MediaLog, Table  # noqa: E402
 from truth import LinkTruth, is_home, switching_margin_ms  # noqa: E402
 
@@ -180,6 +184,87 @@ class Probes(unittest.TestCase):
         check = self.check([sample(0, sent=20, answered=20), sample(60_000, sent=20, answered=20)])
         self.assertEqual(check.out_of_step, 1)
         self.assertFalse(check.loss_matches())
+
+
+def record(kind, epoch, sequence, payload=b"report..", segment=7):
+    head = struct.pack("<IB3xQQII", len(payload), kind, epoch, sequence, segment, 0)
+    return head + payload + b"\0" * (-len(payload) % 8)
+
+
+def spool_of(written, acknowledged=0, dropped=0, epoch=5):
+    spool = stored.Spool()
+    spool.written = {(epoch, s) for s in written}
+    spool.acknowledged = {epoch: acknowledged}
+    spool.dropped = dropped
+    return spool
+
+
+def sample_of(sequence, report_id=None, second=None, reporter="a"):
+    return {"reporter": reporter, "epoch": "5", "sequence": sequence, "report_id": report_id or sequence,
+            "link": "a/0>b/0", "start_unix_ns": second or sequence}
+
+
+class Stored(unittest.TestCase):
+    def test_a_segment_is_read_up_to_the_record_that_is_not_whole(self):
+        octets = struct.pack("<8sQQII", b"LPSPOOL1", 7, 0, 0, 0) + record(1, 5, 1) + record(1, 5, 2, b"odd")
+        octets += record(2, 5, 1, struct.pack("<Q", 3))
+        spool = stored.Spool()
+        spool.add_segment(octets + record(1, 5, 3)[:-1])
+        self.assertEqual(spool.written, {(5, 1), (5, 2)})
+        self.assertEqual((spool.acknowledged, spool.dropped), ({5: 1}, 3))
+        spool.add_segment(octets[:32] + record(1, 5, 9, segment=6))
+        spool.add_segment(b"something else entirely, and long enough")
+        self.assertEqual(len(spool.written), 2)
+
+    def test_all_that_was_written_and_acknowledged_is_there(self):
+        spool = spool_of(range(1, 21), acknowledged=17)  # 1 and 2 came before the plan, 18 to 20 are on their way
+        self.assertEqual(stored.count_lost(spool, {(5, s) for s in range(3, 18)}), 0)
+
+    def test_what_is_acknowledged_but_not_there_is_lost(self):
+        spool = spool_of(range(1, 21), acknowledged=20)
+        self.assertEqual(stored.count_lost(spool, {(5, s) for s in range(1, 21) if s not in (8, 20)}), 2)
+        self.assertEqual(stored.count_lost(spool, set()), 20)
+
+    def test_dropped_and_stuck_reports_are_lost(self):
+        self.assertEqual(stored.count_lost(spool_of(range(1, 4), 3, dropped=2), {(5, s) for s in range(1, 4)}), 2)
+        self.assertEqual(stored.count_lost(spool_of(range(1, 21), 3), {(5, s) for s in range(1, 4)}),
+                         17 - stored.UNDER_WAY)
+
+    def test_duplicates_are_rows_of_one_report_and_seconds_told_again(self):
+        self.assertEqual(stored.count_duplicated([sample_of(s) for s in range(1, 9)]), 0)
+        self.assertEqual(stored.count_duplicated([sample_of(1, 1), sample_of(1, 2, second=99)]), 1)
+        self.assertEqual(stored.count_duplicated([sample_of(1), sample_of(2, second=1)]), 1)
+
+
+def mail(seconds, event, what, number, root=None):
+    lines = [f"Message-ID: <{number}@test>", f"Subject: [LinkPilot] {what}, since 12:00:00 UTC",
+             f"X-LinkPilot-Fault: 3; event={event}"]
+    if root:
+        lines.append(f"In-Reply-To: <{root}@test>")
+    return Mail(json.dumps({"time_ns": START + int(seconds * 1e9), "to": [], "mail": "\n".join(lines) + "\n\nText.\n"}))
+
+
+def trouble(what, start, end, kind="dead"):
+    return {"what": what, "kind": kind, "start_ns": START + start * 10**9, "end_ns": START + end * 10**9}
+
+
+class Mails(unittest.TestCase):
+    CUT = trouble("link a - b", 0, 30)
+
+    def test_a_cause_told_once_and_ended_in_its_thread_holds(self):
+        judged = judge_mails([mail(9.5, "opened", "link a - b", 1), mail(33, "resolved", "link a - b", 2, root=1)],
+                             [self.CUT, trouble("link a - c", 40, 43)])
+        self.assertEqual((judged["causes"], judged["causes_told"], judged["unexplained"], judged["not_resolved"]), (1, 1, 0, 0))
+        self.assertEqual((judged["threads"], judged["handed_s_max"]), (1, 9.5))
+
+    def test_a_second_mail_about_one_cause_is_unexplained(self):
+        judged = judge_mails([mail(9, "opened", "link a - b", 1), mail(12, "opened", "link a - b", 2)], [self.CUT])
+        self.assertEqual((judged["unexplained"], judged["not_resolved"]), (1, 2))
+
+    def test_a_cause_nobody_was_told_of_and_a_mail_about_nothing(self):
+        judged = judge_mails([mail(9, "opened", "link b - c", 1)], [self.CUT])
+        self.assertEqual((judged["causes"], judged["causes_told"], judged["unexplained"]), (1, 0, 1))
+        self.assertIsNone(judged["handed_s_max"])
 
 
 class Bounds(unittest.TestCase):

@@ -1,0 +1,135 @@
+// linkpilot-fleet: many agents in one process, against one real collector. A load generator and a
+// check of what the collector promises; it measures no links.
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "tools/fleet/load.h"
+#include "tools/fleet/storm.h"
+
+namespace {
+
+using namespace linkpilot;
+using namespace linkpilot::fleet;
+
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+constexpr auto kConnectPatience = std::chrono::seconds(60);
+
+int complain(const Error& error) {
+  fmt::print(stderr, "linkpilot-fleet: {}\n", error.message);
+  return kFailed;
+}
+
+// Every agent takes half a dozen descriptors.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+struct Arguments {
+  FleetOptions fleet;
+  std::string enrolled;
+  LoadOptions load;
+  StormOptions storm;
+  double calm_s = 5;
+  double drain_max_s = 90;
+  double warm_up_s = 3;
+  double length_s = 15;
+};
+
+void add_fleet_options(CLI::App& command, Arguments& arguments) {
+  FleetOptions& fleet = arguments.fleet;
+  command.add_option("--keys", fleet.keys_directory, "directory of the agents' keys")->required();
+  command.add_option("--agents", fleet.agents, "how many")->capture_default_str();
+  command.add_option("--collector", fleet.collector, "its address, tcp://HOST:PORT")->required();
+  command.add_option("--collector-key", fleet.collector_key, "its public key, or a file with it")
+      ->required();
+  command.add_option("--links", fleet.mill.links, "link samples a report (at most 4096)")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
+  command.add_option("--cells", fleet.mill.cells, "cells of each sample's RTT sketch")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 200));
+}
+
+Duration duration_of(double seconds) { return Duration(static_cast<std::int64_t>(seconds * 1e9)); }
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app(
+      "Plays a fleet of agents against one collector: real CURVE keys and sockets, real codec,\n"
+      "no measuring. First give the agents keys the collector knows, then load it:\n\n"
+      "  linkpilot-fleet enrol --keys K --enrolled /etc/linkpilot/enrolled --agents 200\n"
+      "  linkpilot-fleet load  --keys K --collector tcp://127.0.0.1:7100 \\\n"
+      "      --collector-key /etc/linkpilot/collector.key.pub --rate 1000000 --seconds 15\n\n"
+      "Results are one JSON object on stdout, progress goes to stderr. Do not point it at a\n"
+      "collector that serves: its agents take part in plans and tables.");
+  app.require_subcommand(1);
+  CLI::App* enrol = app.add_subcommand("enrol", "make keys and drop them into the collector's "
+                                                "enrolled directory");
+  enrol->add_option("--keys", arguments.fleet.keys_directory, "directory of the agents' keys")
+      ->required();
+  enrol->add_option("--agents", arguments.fleet.agents, "how many")->capture_default_str();
+  enrol->add_option("--enrolled", arguments.enrolled, "the collector's enrolled directory")
+      ->required();
+  CLI::App* load = app.add_subcommand("load", "reports at a set rate; acknowledgements timed from "
+                                              "when each report was due");
+  add_fleet_options(*load, arguments);
+  load->add_option("--rate", arguments.load.samples_per_second,
+                   "link samples a second of the whole fleet; 0: as fast as windows allow")
+      ->capture_default_str();
+  load->add_option("--window", arguments.load.window, "unacknowledged reports an agent")
+      ->capture_default_str();
+  load->add_option("--warm-up", arguments.warm_up_s, "seconds before measuring")
+      ->capture_default_str();
+  load->add_option("--seconds", arguments.length_s, "seconds measured")->capture_default_str();
+  load->add_option("--collector-pid", arguments.load.collector_pid,
+                   "process whose CPU time is measured");
+  load->add_option("--store", arguments.load.store,
+                   "the collector's [store] path: read afterwards and held against what was sent");
+  load->add_option("--reread", arguments.load.reread, "samples compared with the store's")
+      ->capture_default_str();
+  CLI::App* storm = app.add_subcommand("storm", "lose the collector and come back all at once with "
+                                                "full spools; says when to kill it");
+  add_fleet_options(*storm, arguments);
+  storm->add_option("--history", arguments.storm.history, "reports of each agent before the outage")
+      ->capture_default_str();
+  storm->add_option("--backlog", arguments.storm.backlog, "reports in each spool after it")
+      ->capture_default_str();
+  storm->add_option("--calm", arguments.calm_s, "seconds of alarms before the outage")
+      ->capture_default_str();
+  storm->add_option("--drain-max", arguments.drain_max_s, "seconds after which a drain is given up")
+      ->capture_default_str();
+  storm->add_option("--alarms", arguments.storm.alarms_per_second, "a second, of the whole fleet")
+      ->capture_default_str()
+      ->check(CLI::Range(0.1, 1000.0));
+  storm->add_option("--store", arguments.storm.store, "the collector's [store] path")->required();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsage;
+  }
+  raise_descriptor_limit();
+  if (enrol->parsed()) {
+    const Status status =
+        enrol_fleet(arguments.fleet.keys_directory, arguments.enrolled, arguments.fleet.agents);
+    return status ? 0 : complain(status.error());
+  }
+  if (storm->parsed()) {
+    arguments.storm.calm = duration_of(arguments.calm_s);
+    arguments.storm.drain_max = duration_of(arguments.drain_max_s);
+    return run_storm(arguments.fleet, arguments.storm);
+  }
+  arguments.load.warm_up = duration_of(arguments.warm_up_s);
+  arguments.load.length = duration_of(arguments.length_s);
+  FleetRun fleet(arguments.fleet);
+  if (Status status = fleet.connect(kConnectPatience); !status) return complain(status.error());
+  return run_load(fleet, arguments.load);
+}
