@@ -118,8 +118,8 @@ void Agent::on_transport(MessageClient::State state) {
     case MessageClient::State::handshake_refused:
       log_event(LogLevel::error, "collector_refused_key",
                 {{"address", link_.address()},
-                 {"hint", "enrol " + config_.key_file + ".pub at the collector as " +
-                              config_.self.name + ".pub, or correct collector.public_key_file"}});
+                 {"hint", "linkpilot agent enrol " + config_.self.name + " --file " +
+                              config_.key_file + ".pub, or correct collector.public_key_file"}});
       uplink_.on_disconnected(now);
       break;
   }

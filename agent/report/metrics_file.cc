@@ -14,7 +14,7 @@ struct Line {
   double value;
 };
 
-double seconds(Duration duration) { return static_cast<double>(duration.count()) * 1e-9; }
+double in_seconds(Duration duration) { return static_cast<double>(duration.count()) * 1e-9; }
 double count(std::uint64_t value) { return static_cast<double>(value); }
 
 void write_state(MetricsPage& page, Freshness now) {
@@ -53,9 +53,9 @@ std::string metrics_text(const AgentMetrics& m) {
   const std::array gauges{
       Line{"linkpilot_agent_online", "1 while a collector is connected.", m.online ? 1.0 : 0.0},
       Line{"linkpilot_agent_plan_age_seconds", "Since the collector was last heard.",
-           seconds(m.status.plan_age)},
+           in_seconds(m.status.plan_age)},
       Line{"linkpilot_agent_table_age_seconds", "Since the table in use was made.",
-           seconds(m.status.table_age)},
+           in_seconds(m.status.table_age)},
       Line{"linkpilot_agent_spool_reports", "Reports not acknowledged.", count(m.spool.reports)},
       Line{"linkpilot_agent_spool_bytes", "Of those reports.", count(m.spool.octets)},
       Line{"linkpilot_agent_spool_disk_bytes", "All segments.", count(m.spool.disk_octets)},

@@ -23,7 +23,7 @@ tl::unexpected<Error> refuse(std::string sentence) {
 }
 
 // `what` is "enrolled node" or "region"; the sentence ends with the next thing to try.
-tl::unexpected<Error> unknown(std::string_view what, const std::string& name,
+tl::unexpected<Error> no_such(std::string_view what, const std::string& name,
                               const std::set<std::string>& known) {
   std::string sentence = fmt::format("no {} \"{}\"", what, name);
   const std::vector<std::string> near = near_names(name, {known.begin(), known.end()});
@@ -32,10 +32,10 @@ tl::unexpected<Error> unknown(std::string_view what, const std::string& name,
               sentence + (near.empty() ? "; linkpilot agent list shows all of them" : ""));
 }
 
-tl::unexpected<Error> unknown_node(const HandFleet& fleet, const std::string& name) {
+tl::unexpected<Error> no_such_node(const HandFleet& fleet, const std::string& name) {
   std::set<std::string> known;
   for (const HandNode& node : fleet.nodes) known.insert(node.name);
-  return unknown("enrolled node", name, known);
+  return no_such("enrolled node", name, known);
 }
 
 Status refuse_region(const Order& order, const HandFleet& fleet) {
@@ -44,7 +44,7 @@ Status refuse_region(const Order& order, const HandFleet& fleet) {
   for (const HandNode& node : fleet.nodes) known.insert(node.region);
   if (known.contains(order.region)) return {};
   known.erase("");
-  return unknown("region", order.region, known);
+  return no_such("region", order.region, known);
 }
 
 bool same_subject(const Override& a, const Override& b) {
@@ -115,7 +115,7 @@ const Override* Hand::frozen() const {
 
 Status Hand::refuse_drain(const Order& order, const HandFleet& fleet) const {
   const HandNode* node = find_node(fleet, order.node);
-  if (node == nullptr) return unknown_node(fleet, order.node);
+  if (node == nullptr) return no_such_node(fleet, order.node);
   const bool others =
       std::any_of(fleet.nodes.begin(), fleet.nodes.end(), [&](const HandNode& other) {
         return other.name != node->name && other.region == node->region && other.working &&
@@ -135,7 +135,7 @@ Status Hand::refuse_pin(const Order& order, const HandFleet& fleet) const {
   path.insert(path.end(), order.via.begin(), order.via.end());
   path.push_back(order.target);
   for (std::size_t i = 0; i < path.size(); ++i) {
-    if (find_node(fleet, path[i]) == nullptr) return unknown_node(fleet, path[i]);
+    if (find_node(fleet, path[i]) == nullptr) return no_such_node(fleet, path[i]);
     if (std::count(path.begin(), path.end(), path[i]) > 1) {
       return refuse(fmt::format("{} would be passed twice; a path passes each node once", path[i]));
     }

@@ -12,7 +12,7 @@ namespace linkpilot::fleet {
 
 namespace {
 
-constexpr int kFailed = 1;
+constexpr int kLoadFailed = 1;
 constexpr auto kDrainPatience = std::chrono::seconds(60);
 
 double seconds(Duration duration) { return static_cast<double>(duration.count()) * 1e-9; }
@@ -115,7 +115,7 @@ int run_load(FleetRun& fleet, const LoadOptions& options) {
     const Result<StoreCheck> check = check_store(sent, options.store, options.reread);
     if (!check) {
       fmt::print(stderr, "linkpilot-fleet: {}\n", check.error().message);
-      return kFailed;
+      return kLoadFailed;
     }
     out["store"] = {{"reports", check->reports},
                     {"twice", check->twice},

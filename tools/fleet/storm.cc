@@ -15,14 +15,14 @@ namespace linkpilot::fleet {
 
 namespace {
 
-constexpr int kFailed = 1;
+constexpr int kStormFailed = 1;
 constexpr auto kAgentTick = std::chrono::milliseconds(10);
 constexpr auto kStartPatience = std::chrono::seconds(120);
 constexpr Duration kAlarmLasts = std::chrono::milliseconds(1500);
 
 int complain_storm(const std::string& what) {
   fmt::print(stderr, "linkpilot-fleet: {}\n", what);
-  return kFailed;
+  return kStormFailed;
 }
 
 // Suspicions of links of agents drawn at random, each taken back a little later.

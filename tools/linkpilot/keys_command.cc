@@ -229,7 +229,8 @@ int finish_probing_rotation(const Context& context, const std::string& path) {
     fmt::print(
         stderr,
         "linkpilot: {} pairs of nodes do not use the new secret yet, so the older one stays; "
-        "linkpilot agent list shows who is away\n",
+        "linkpilot agent list shows who is away; a node that is gone for good: linkpilot agent "
+        "revoke\n",
         waiting);
     return kNegative;
   }

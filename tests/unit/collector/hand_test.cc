@@ -10,7 +10,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr UnixNanos kNow{1'000'000'000'000};
+constexpr UnixNanos kHandNow{1'000'000'000'000};
 
 // Regions east (a, b) and west (c); all work.
 HandFleet fleet() { return {{{"a", "east", true}, {"b", "east", true}, {"c", "west", true}}, {}}; }
@@ -28,42 +28,42 @@ TEST(Hand, ADrainHasAuthorReasonAndEndAndIsUndoneByTime) {
   Hand hand;
   Order order = order_for(OrderAction::drain, "a");
   order.lasts = std::chrono::minutes(5);
-  const Result<HandOutcome> outcome = hand.apply(order, fleet(), kNow);
+  const Result<HandOutcome> outcome = hand.apply(order, fleet(), kHandNow);
   ASSERT_TRUE(outcome) << outcome.error().message;
   EXPECT_TRUE(hand.drained("a"));
   EXPECT_FALSE(hand.drained("b"));
   ASSERT_EQ(outcome->change.put.size(), 1U);
   EXPECT_EQ(outcome->change.put[0].author, "ana@ops");
-  EXPECT_EQ(outcome->change.put[0].expires, kNow + std::chrono::minutes(5));
-  EXPECT_TRUE(hand.expire(kNow + std::chrono::minutes(4)).empty());
-  EXPECT_EQ(hand.expire(kNow + std::chrono::minutes(5)).size(), 1U);
+  EXPECT_EQ(outcome->change.put[0].expires, kHandNow + std::chrono::minutes(5));
+  EXPECT_TRUE(hand.expire(kHandNow + std::chrono::minutes(4)).empty());
+  EXPECT_EQ(hand.expire(kHandNow + std::chrono::minutes(5)).size(), 1U);
   EXPECT_FALSE(hand.drained("a"));
 }
 
 TEST(Hand, TheLastWorkingNodeOfARegionIsNeverDrained) {
   Hand hand;
-  const Result<HandOutcome> only = hand.apply(order_for(OrderAction::drain, "c"), fleet(), kNow);
+  const Result<HandOutcome> only = hand.apply(order_for(OrderAction::drain, "c"), fleet(), kHandNow);
   ASSERT_FALSE(only);
   EXPECT_THAT(only.error().message, HasSubstr("c is the last working node of region west"));
-  ASSERT_TRUE(hand.apply(order_for(OrderAction::drain, "a"), fleet(), kNow));
-  EXPECT_FALSE(hand.apply(order_for(OrderAction::drain, "b"), fleet(), kNow)) << "a is drained";
-  ASSERT_TRUE(hand.apply(order_for(OrderAction::undrain, "a"), fleet(), kNow));
+  ASSERT_TRUE(hand.apply(order_for(OrderAction::drain, "a"), fleet(), kHandNow));
+  EXPECT_FALSE(hand.apply(order_for(OrderAction::drain, "b"), fleet(), kHandNow)) << "a is drained";
+  ASSERT_TRUE(hand.apply(order_for(OrderAction::undrain, "a"), fleet(), kHandNow));
   HandFleet broken = fleet();
   broken.nodes[0].working = false;
-  EXPECT_FALSE(hand.apply(order_for(OrderAction::drain, "b"), broken, kNow)) << "a is dead";
-  EXPECT_TRUE(hand.apply(order_for(OrderAction::drain, "a"), broken, kNow)) << "b works";
+  EXPECT_FALSE(hand.apply(order_for(OrderAction::drain, "b"), broken, kHandNow)) << "a is dead";
+  EXPECT_TRUE(hand.apply(order_for(OrderAction::drain, "a"), broken, kHandNow)) << "b works";
 }
 
 TEST(Hand, TheSameOrderAgainTakesTheFirstOnesPlace) {
   Hand hand;
   Order order = order_for(OrderAction::drain, "a");
-  const std::uint64_t first = hand.apply(order, fleet(), kNow)->done.id;
+  const std::uint64_t first = hand.apply(order, fleet(), kHandNow)->done.id;
   order.lasts = std::chrono::hours(9);
-  const Result<HandOutcome> again = hand.apply(order, fleet(), kNow);
+  const Result<HandOutcome> again = hand.apply(order, fleet(), kHandNow);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->change.ended, std::vector{first});
   ASSERT_EQ(hand.in_force().size(), 1U);
-  EXPECT_EQ(hand.in_force()[0].expires, kNow + std::chrono::hours(9));
+  EXPECT_EQ(hand.in_force()[0].expires, kHandNow + std::chrono::hours(9));
 }
 
 TEST(Hand, WhatIsNotInForceCannotBeEndedAndTheSentenceSaysWhereToLook) {
@@ -72,7 +72,7 @@ TEST(Hand, WhatIsNotInForceCannotBeEndedAndTheSentenceSaysWhereToLook) {
        {OrderAction::undrain, OrderAction::thaw, OrderAction::auto_on, OrderAction::unpin}) {
     Order order = order_for(action, "a");
     order.target = "c";
-    const Result<HandOutcome> outcome = hand.apply(order, fleet(), kNow);
+    const Result<HandOutcome> outcome = hand.apply(order, fleet(), kHandNow);
     ASSERT_FALSE(outcome) << to_string(action);
     EXPECT_THAT(outcome.error().message, HasSubstr("linkpilot hand list"));
   }
@@ -83,20 +83,20 @@ TEST(Hand, PinsThatCannotBeAreRefusedAndOnesOverDeadLinksSaySo) {
   Order order = order_for(OrderAction::pin, "a");
   order.target = "c";
   order.via = {"a"};
-  EXPECT_THAT(hand.apply(order, fleet(), kNow).error().message, HasSubstr("passed twice"));
+  EXPECT_THAT(hand.apply(order, fleet(), kHandNow).error().message, HasSubstr("passed twice"));
   order.via = {"z"};
-  EXPECT_THAT(hand.apply(order, fleet(), kNow).error().message,
+  EXPECT_THAT(hand.apply(order, fleet(), kHandNow).error().message,
               HasSubstr("no enrolled node \"z\""));
-  ASSERT_TRUE(hand.apply(order_for(OrderAction::drain, "b"), fleet(), kNow));
+  ASSERT_TRUE(hand.apply(order_for(OrderAction::drain, "b"), fleet(), kHandNow));
   order.via = {"b"};
-  EXPECT_THAT(hand.apply(order, fleet(), kNow).error().message, HasSubstr("b is drained"));
-  ASSERT_TRUE(hand.apply(order_for(OrderAction::undrain, "b"), fleet(), kNow));
+  EXPECT_THAT(hand.apply(order, fleet(), kHandNow).error().message, HasSubstr("b is drained"));
+  ASSERT_TRUE(hand.apply(order_for(OrderAction::undrain, "b"), fleet(), kHandNow));
 
   HandFleet cut = fleet();
   cut.trouble = [](const std::string& from, const std::string& to) {
     return from == "b" && to == "c" ? "the link b/0>c/0 is dead" : "";
   };
-  const Result<HandOutcome> outcome = hand.apply(order, cut, kNow);
+  const Result<HandOutcome> outcome = hand.apply(order, cut, kHandNow);
   ASSERT_TRUE(outcome);
   ASSERT_EQ(outcome->done.warnings.size(), 1U);
   EXPECT_THAT(outcome->done.warnings[0], HasSubstr("not followed now: the link b/0>c/0 is dead"));
@@ -106,22 +106,22 @@ TEST(Hand, AutoOffHoldsARegionOrAllAndFreezeAndRollbackEndWithAThaw) {
   Hand hand;
   Order off = order_for(OrderAction::auto_off);
   off.region = "west";
-  ASSERT_TRUE(hand.apply(off, fleet(), kNow));
+  ASSERT_TRUE(hand.apply(off, fleet(), kHandNow));
   EXPECT_TRUE(hand.held("west"));
   EXPECT_FALSE(hand.held("east"));
   off.region = "north";
-  EXPECT_FALSE(hand.apply(off, fleet(), kNow)) << "no such region";
+  EXPECT_FALSE(hand.apply(off, fleet(), kHandNow)) << "no such region";
   off.region.clear();
-  ASSERT_TRUE(hand.apply(off, fleet(), kNow));
+  ASSERT_TRUE(hand.apply(off, fleet(), kHandNow));
   EXPECT_TRUE(hand.held("east"));
 
   EXPECT_EQ(hand.frozen(), nullptr);
-  ASSERT_TRUE(hand.apply(order_for(OrderAction::freeze), fleet(), kNow));
+  ASSERT_TRUE(hand.apply(order_for(OrderAction::freeze), fleet(), kHandNow));
   Order back = order_for(OrderAction::rollback);
   back.version = {3, 17};
-  ASSERT_TRUE(hand.apply(back, fleet(), kNow));
+  ASSERT_TRUE(hand.apply(back, fleet(), kHandNow));
   EXPECT_NE(hand.frozen(), nullptr);
-  EXPECT_EQ(hand.apply(order_for(OrderAction::thaw), fleet(), kNow)->change.ended.size(), 2U);
+  EXPECT_EQ(hand.apply(order_for(OrderAction::thaw), fleet(), kHandNow)->change.ended.size(), 2U);
   EXPECT_EQ(hand.frozen(), nullptr);
 }
 
@@ -136,7 +136,7 @@ TEST(Hand, OverridesAreBounded) {
       if (i == j) continue;
       Order order = order_for(OrderAction::pin, many.nodes[i].name);
       order.target = many.nodes[j].name;
-      last = hand.apply(order, many, kNow);
+      last = hand.apply(order, many, kHandNow);
       accepted += last ? 1 : 0;
     }
   }

@@ -70,10 +70,10 @@ TEST_F(PublisherTest, TablesOfAnEarlierRunStayInForceAndAreFollowed) {
 }
 
 TEST_F(PublisherTest, ANewSignerSignsAllTablesInForceAnew) {
-  ASSERT_TRUE(publisher_.publish({table(1, 2), table(2, 1)}, kNow));
+  ASSERT_TRUE(publisher_.publish({table(1, 2), table(2, 1)}, kPublishNow));
   const SigningKey next = make_signing_key();
   publisher_.set_key(next);
-  const auto again = publisher_.republish(kNow + std::chrono::seconds(1));
+  const auto again = publisher_.republish(kPublishNow + std::chrono::seconds(1));
   ASSERT_TRUE(again);
   ASSERT_EQ(again->size(), 2U);
   for (const PublishedTable& each : *again) {
@@ -85,11 +85,11 @@ TEST_F(PublisherTest, ANewSignerSignsAllTablesInForceAnew) {
 }
 
 TEST_F(PublisherTest, RestoredTablesAreRenewedOnlyWhereRoutesAreFrozen) {
-  const auto old = publisher_.publish({table(1, 2)}, kNow);
+  const auto old = publisher_.publish({table(1, 2)}, kPublishNow);
   Publisher next(key_, 10, kLifetimes);
   next.restore({*old->front().envelope});
-  EXPECT_TRUE(next.refresh(kNow + std::chrono::hours(1))->empty());
-  EXPECT_EQ(next.refresh(kNow + std::chrono::hours(1), true)->size(), 1U);
+  EXPECT_TRUE(next.refresh(kPublishNow + std::chrono::hours(1))->empty());
+  EXPECT_EQ(next.refresh(kPublishNow + std::chrono::hours(1), true)->size(), 1U);
 }
 
 TEST_F(PublisherTest, ATableThatNoReaderWouldTakeIsNotPublished) {

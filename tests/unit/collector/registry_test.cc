@@ -50,18 +50,18 @@ TEST(Registry, ANewKeyOfANameKeepsItsNumberAndShutsOutTheOldKey) {
 
 TEST(Registry, DuringAChangeOverEitherKeyIsTheNodes) {
   Registry registry({});
-  (void)registry.apply({{"a", "old"}, {"b", "kb"}}, kNow);
-  EXPECT_EQ(kinds(registry.apply({{"a", "old", "new"}, {"b", "kb"}}, kNow)),
+  (void)registry.apply({{"a", "old"}, {"b", "kb"}}, kEnrolNow);
+  EXPECT_EQ(kinds(registry.apply({{"a", "old", "new"}, {"b", "kb"}}, kEnrolNow)),
             std::vector{Kind::rekeyed});
   EXPECT_EQ(registry.find_key("old")->id, NodeId{1});
   EXPECT_EQ(registry.find_key("new")->id, NodeId{1});
   EXPECT_TRUE(registry.find_key("new")->has_key("old"));
   EXPECT_FALSE(registry.find_key("new")->has_key(""));
   EXPECT_EQ(registry.enrolled_count(), 2U);
-  EXPECT_TRUE(registry.apply({{"a", "old", "new"}, {"b", "kb"}}, kNow).empty());
-  EXPECT_EQ(kinds(registry.apply({{"a", "new"}, {"b", "kb"}}, kNow)), std::vector{Kind::rekeyed});
+  EXPECT_TRUE(registry.apply({{"a", "old", "new"}, {"b", "kb"}}, kEnrolNow).empty());
+  EXPECT_EQ(kinds(registry.apply({{"a", "new"}, {"b", "kb"}}, kEnrolNow)), std::vector{Kind::rekeyed});
   EXPECT_EQ(registry.find_key("old"), nullptr);
-  const auto changes = registry.apply({{"a", "new"}, {"b", "kb", "new"}}, kNow);
+  const auto changes = registry.apply({{"a", "new"}, {"b", "kb", "new"}}, kEnrolNow);
   EXPECT_EQ(kinds(changes), (std::vector{Kind::refused, Kind::revoked}))
       << "another node's key, even as the second one";
 }
