@@ -21,7 +21,8 @@ constexpr Duration kViewFresh = std::chrono::milliseconds(250);
 constexpr auto kViewPatience = std::chrono::milliseconds(500);
 // Reports this young are folded again after a restart; at most so many.
 constexpr Duration kRefoldAge = std::chrono::seconds(90);
-// So many reports of each agent fill an estimate's window from both ends; more only delay the start.
+// So many reports of each agent fill an estimate's window from both ends; more only delay the
+// start.
 constexpr std::size_t kRefoldReportsEach = optimizer::LinkEstimate::kWindowSlots / 2;
 
 StoreOptions store_options(const CollectorConfig& config) {
@@ -159,7 +160,8 @@ void Collector::restore(const Restored& restored) {
   if (!restored.damage.empty()) tell(EventLevel::error, "store_damaged", "", restored.damage);
   publisher_.restore(restored.tables);
   const Status status = visit_reports_since(
-      config_.store.path, now.wall - kRefoldAge, kRefoldReportsEach * restored.nodes.size(), [&](const ReportRow& row) {
+      config_.store.path, now.wall - kRefoldAge, kRefoldReportsEach * restored.nodes.size(),
+      [&](const ReportRow& row) {
         Result<AgentMessage> message = schemas::decode_agent_message(row.bytes());
         if (!message || !std::holds_alternative<Report>(*message)) return;
         ingest_->refold(row.node, std::get<Report>(*message), row.received, now);
