@@ -219,10 +219,12 @@ Status decode_agent_message_into(std::span<const std::uint8_t> bytes, AgentMessa
 }
 
 bool is_report_word(std::span<const std::uint8_t> bytes) {
-  return decode<wire::AgentMessage, bool>(bytes, [](wire::AgentMessage::Reader in) {
-           return in.which() == wire::AgentMessage::REPORT ||
-                  in.which() == wire::AgentMessage::REPORTS_GONE;
-         }).value_or(false);
+  return decode<wire::AgentMessage, bool>(bytes,
+                                          [](wire::AgentMessage::Reader in) {
+                                            return in.which() == wire::AgentMessage::REPORT ||
+                                                   in.which() == wire::AgentMessage::REPORTS_GONE;
+                                          })
+      .value_or(false);
 }
 
 Result<CollectorMessage> decode_collector_message(std::span<const std::uint8_t> bytes) {

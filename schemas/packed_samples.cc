@@ -291,11 +291,11 @@ void read_sample(Reader& in, LinkSample& s, Before& before) {
   s.rtt_min = read_span(in.number(), "a sample's least RTT");
   const std::int64_t rtt_min = s.rtt_min.count();
   s.rtt_max = read_span_ns(plus(rtt_min, in.difference()), "a sample's greatest RTT");
-  s.rtt_sum = read_span_ns(plus(times(rtt_min, s.answered), in.difference()),
-                           "a sample's sum of RTTs");
+  s.rtt_sum =
+      read_span_ns(plus(times(rtt_min, s.answered), in.difference()), "a sample's sum of RTTs");
   read_sketch(in, s.rtt);
-  s.forward_delay = (flags & kForward) != 0 ? read_one_way(in, s.answered, before.forward_error)
-                                            : OneWayDelay{};
+  s.forward_delay =
+      (flags & kForward) != 0 ? read_one_way(in, s.answered, before.forward_error) : OneWayDelay{};
   s.backward_delay = (flags & kBackward) != 0 ? read_one_way(in, s.answered, before.backward_error)
                                               : OneWayDelay{};
   s.ipdv_count = (flags & kIpdv) != 0 ? in.count_near(s.answered) : 0;

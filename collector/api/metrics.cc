@@ -112,8 +112,8 @@ void write_store(MetricsPage& page, const CollectorView& view) {
               "Transactions that failed and were tried again.", store.failures);
   one_counter(page, "linkpilot_collector_store_expired_reports_total",
               "Reports deleted by age or size.", store.expired);
-  one_gauge(page, "linkpilot_collector_store_size_bytes", "Octets of the disk that the store takes.",
-            count(store.bytes));
+  one_gauge(page, "linkpilot_collector_store_size_bytes",
+            "Octets of the disk that the store takes.", count(store.bytes));
   one_gauge(page, "linkpilot_collector_store_segments", "Files that reports lie in.",
             count(store.segments));
   one_gauge(page, "linkpilot_collector_store_queue_reports", "Reports waiting for their commit.",

@@ -144,7 +144,8 @@ Status ReportLog::put_aside(const SegmentFile& segment) {
     return ::unlink(segment.path.c_str()) == 0 ? Status{} : fail_errno("remove " + segment.path);
   }
   const std::string kept = directory_ + "/damaged";
-  if (::rename(segment.path.c_str(), kept.c_str()) != 0) return fail_errno("rename " + segment.path);
+  if (::rename(segment.path.c_str(), kept.c_str()) != 0)
+    return fail_errno("rename " + segment.path);
   damage_ = fmt::format("{} is damaged, its reports are lost: kept as {}", segment.path, kept);
   return {};
 }

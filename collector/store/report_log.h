@@ -105,11 +105,11 @@ class ReportLog {
   std::size_t buffered_ = 0;
 
   mutable std::mutex mutex_;
-  Prepared prepared_;               // guarded by mutex_
-  std::deque<Kept> kept_;           // guarded by mutex_; oldest first, the last is in use
-  std::uint64_t next_number_ = 1;   // guarded by mutex_
-  std::uint64_t expired_ = 0;       // guarded by mutex_
-  UnixNanos roll_before_;           // guarded by mutex_; a segment begun before this is full
+  Prepared prepared_;              // guarded by mutex_
+  std::deque<Kept> kept_;          // guarded by mutex_; oldest first, the last is in use
+  std::uint64_t next_number_ = 1;  // guarded by mutex_
+  std::uint64_t expired_ = 0;      // guarded by mutex_
+  UnixNanos roll_before_;          // guarded by mutex_; a segment begun before this is full
 };
 
 }  // namespace linkpilot::collector

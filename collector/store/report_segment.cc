@@ -141,13 +141,13 @@ std::vector<SegmentFile> list_segments(const std::string& directory) {
     SegmentFile segment;
     const char* const last = name.data() + std::min<std::size_t>(name.size(), 16);
     const auto parsed = std::from_chars(name.data(), last, segment.number, 16);
-    if (parsed.ec != std::errc() || parsed.ptr != last ||
-        !name.ends_with(kSuffix) || name.size() != 16 + kSuffix.size()) {
+    if (parsed.ec != std::errc() || parsed.ptr != last || !name.ends_with(kSuffix) ||
+        name.size() != 16 + kSuffix.size()) {
       continue;
     }
     segment.path = at->path().string();
     const UniqueFd file(::open(segment.path.c_str(), O_RDONLY | O_CLOEXEC));
-    struct stat status {};
+    struct stat status{};
     if (!file || ::fstat(file.get(), &status) != 0) continue;  // expired in the meantime
     segment.octets = std::max(static_cast<std::uint64_t>(status.st_blocks) * 512,
                               static_cast<std::uint64_t>(status.st_size));

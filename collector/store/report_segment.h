@@ -60,7 +60,9 @@ struct RecordHead {
 };
 static_assert(sizeof(RecordHead) == 64);
 
-constexpr std::size_t padded(std::size_t octets, std::size_t to) { return (octets + to - 1) / to * to; }
+constexpr std::size_t padded(std::size_t octets, std::size_t to) {
+  return (octets + to - 1) / to * to;
+}
 constexpr std::size_t record_octets(std::size_t octets) {
   return sizeof(RecordHead) + padded(octets, 8);
 }
@@ -93,9 +95,9 @@ struct SegmentFile {
   std::string path;
   std::uint64_t octets = 0;  // of the disk, what is set aside included
   SegmentHead head;
-  bool whole_head = false;  // else one of the next two, or it is damaged
-  bool unused = false;      // set aside, never written to
-  bool newer = false;       // of a program that writes another version
+  bool whole_head = false;     // else one of the next two, or it is damaged
+  bool unused = false;         // set aside, never written to
+  bool newer = false;          // of a program that writes another version
   std::uint64_t rows_end = 0;  // rows from here on do not count
 };
 

@@ -322,15 +322,15 @@ class FileStore final : public Store {
   mutable std::mutex mutex_;
   std::condition_variable wake_reports_;
   std::condition_variable wake_notes_;
-  std::vector<StoredReport> reports_;  // guarded by mutex_
-  NoteBatch notes_;                    // guarded by mutex_
-  StoreFigures figures_;               // guarded by mutex_
-  std::string reports_trouble_;        // guarded by mutex_
-  std::string notes_trouble_;          // guarded by mutex_
-  std::uint64_t database_octets_ = 0;  // guarded by mutex_
-  std::uint64_t last_ticket_ = 0;      // guarded by mutex_
+  std::vector<StoredReport> reports_;    // guarded by mutex_
+  NoteBatch notes_;                      // guarded by mutex_
+  StoreFigures figures_;                 // guarded by mutex_
+  std::string reports_trouble_;          // guarded by mutex_
+  std::string notes_trouble_;            // guarded by mutex_
+  std::uint64_t database_octets_ = 0;    // guarded by mutex_
+  std::uint64_t last_ticket_ = 0;        // guarded by mutex_
   std::uint64_t last_fault_ticket_ = 0;  // guarded by mutex_
-  bool stopping_ = false;              // guarded by mutex_
+  bool stopping_ = false;                // guarded by mutex_
   std::thread report_thread_;
   std::thread note_thread_;
 };

@@ -110,7 +110,7 @@ struct StoreFigures {
   std::uint64_t failures = 0;
   std::uint64_t bytes = 0;     // of the disk, what is set aside for the next reports included
   std::uint64_t segments = 0;  // files that reports lie in
-  std::uint64_t expired = 0;  // reports deleted by retention or size
+  std::uint64_t expired = 0;   // reports deleted by retention or size
   std::uint64_t queue_reports = 0;
   std::uint64_t queue_bytes = 0;
   std::uint64_t refused = 0;        // reports the queue had no room for

@@ -156,7 +156,8 @@ void LinkEstimate::fold_rtt(const LinkSample& sample, const RttPoints& points,
   if (one_way.count > 0 && points.mean.count() > 0 && one_way.error.count() >= 0 &&
       one_way.error <= parameters.clock_error_max) {
     const double share = static_cast<double>(one_way.sum.count()) /
-                         static_cast<double>(one_way.count) / static_cast<double>(points.mean.count());
+                         static_cast<double>(one_way.count) /
+                         static_cast<double>(points.mean.count());
     // 2 to 98 %: beyond that a clock is wrong by more than it admits.
     slot.share = static_cast<std::uint16_t>(std::clamp(share, 0.02, 0.98) * kShareScale);
     slot.clock_error_us =
@@ -245,9 +246,9 @@ void LinkEstimate::read_window(LinkBelief& belief) const {
       to_duration(delay_quantile_ns(kDelayQuantile, share_sum / static_cast<double>(with_clocks)));
 }
 
-// The delays of all points of the window, each its round trip times its slot's share of it. Keys are
-// what the bits of their floats, which are in the order of their values, have above the least one:
-// the error is at most a 32766th of the window's spread, below that of a bucket.
+// The delays of all points of the window, each its round trip times its slot's share of it. Keys
+// are what the bits of their floats, which are in the order of their values, have above the least
+// one: the error is at most a 32766th of the window's spread, below that of a bucket.
 double LinkEstimate::delay_quantile_ns(double q, double share_mean) const {
   std::array<std::uint32_t, kPoints> bits;
   std::size_t count = 0;

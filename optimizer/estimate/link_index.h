@@ -1,5 +1,6 @@
-// LinkIndex: from a link to its place in an array, in one cache line as a rule: open addressing with
-// linear probing, at most half full. Entries are added and all dropped, never removed one by one.
+// LinkIndex: from a link to its place in an array, in one cache line as a rule: open addressing
+// with linear probing, at most half full. Entries are added and all dropped, never removed one by
+// one.
 #pragma once
 
 #include <cstddef>

@@ -39,9 +39,9 @@ Status enrol_fleet(const std::string& keys_directory, const std::string& enrolle
     const Result<CurveKeyPair> keys = load_curve_key_pair(path);
     if (!keys) return fail(keys.error());
     const std::string line = keys->public_key + "\n";
-    Status status = replace_file(
-        fmt::format("{}/{}.pub", enrolled_directory, name_of(i)),
-        {reinterpret_cast<const std::uint8_t*>(line.data()), line.size()}, kPublicMode);
+    Status status = replace_file(fmt::format("{}/{}.pub", enrolled_directory, name_of(i)),
+                                 {reinterpret_cast<const std::uint8_t*>(line.data()), line.size()},
+                                 kPublicMode);
     if (!status) return status;
   }
   return {};
@@ -74,9 +74,9 @@ Status FleetRun::connect(Duration patience) {
       ack_latency_max = std::max(ack_latency_max, latency);
     };
     hooks.on_welcome = [] {};
-    agents_.push_back(std::make_unique<PlayedAgent>(
-        loop_, *std::move(identity), options_.collector, *server_key,
-        options_.mill.epoch, std::move(hooks)));
+    agents_.push_back(std::make_unique<PlayedAgent>(loop_, *std::move(identity), options_.collector,
+                                                    *server_key, options_.mill.epoch,
+                                                    std::move(hooks)));
     if (Status status = agents_.back()->connect(); !status) return status;
   }
   const bool all = run([this] { return welcome() == agents_.size(); }, [] {}, patience);

@@ -38,8 +38,8 @@ class FleetRun {
 
   // Every agent connected and welcome, and its reports ready.
   [[nodiscard]] Status connect(Duration patience);
-  // Runs the loop until `done`, at most `patience`, with `step` each two milliseconds and pings each
-  // second; true if it came.
+  // Runs the loop until `done`, at most `patience`, with `step` each two milliseconds and pings
+  // each second; true if it came.
   bool run(const std::function<bool()>& done, const std::function<void()>& step, Duration patience);
 
   [[nodiscard]] std::vector<std::unique_ptr<PlayedAgent>>& agents() { return agents_; }

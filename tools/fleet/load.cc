@@ -39,10 +39,11 @@ class Schedule {
       }
     } else {
       const double reports_per_second = options_.samples_per_second / static_cast<double>(links_);
-      const auto wanted = static_cast<std::uint64_t>(seconds(now.mono - began_) * reports_per_second);
+      const auto wanted =
+          static_cast<std::uint64_t>(seconds(now.mono - began_) * reports_per_second);
       for (; due_ < wanted; ++due_) {
-        const Duration after(static_cast<std::int64_t>(static_cast<double>(due_) /
-                                                       reports_per_second * 1e9));
+        const Duration after(
+            static_cast<std::int64_t>(static_cast<double>(due_) / reports_per_second * 1e9));
         agents[due_ % agents.size()]->add_report(began_ + after, now.wall);
       }
     }

@@ -72,15 +72,17 @@ int main(int argc, char** argv) {
       "Results are one JSON object on stdout, progress goes to stderr. Do not point it at a\n"
       "collector that serves: its agents take part in plans and tables.");
   app.require_subcommand(1);
-  CLI::App* enrol = app.add_subcommand("enrol", "make keys and drop them into the collector's "
-                                                "enrolled directory");
+  CLI::App* enrol = app.add_subcommand("enrol",
+                                       "make keys and drop them into the collector's "
+                                       "enrolled directory");
   enrol->add_option("--keys", arguments.fleet.keys_directory, "directory of the agents' keys")
       ->required();
   enrol->add_option("--agents", arguments.fleet.agents, "how many")->capture_default_str();
   enrol->add_option("--enrolled", arguments.enrolled, "the collector's enrolled directory")
       ->required();
-  CLI::App* load = app.add_subcommand("load", "reports at a set rate; acknowledgements timed from "
-                                              "when each report was due");
+  CLI::App* load = app.add_subcommand("load",
+                                      "reports at a set rate; acknowledgements timed from "
+                                      "when each report was due");
   add_fleet_options(*load, arguments);
   load->add_option("--rate", arguments.load.samples_per_second,
                    "link samples a second of the whole fleet; 0: as fast as windows allow")
@@ -96,8 +98,9 @@ int main(int argc, char** argv) {
                    "the collector's [store] path: read afterwards and held against what was sent");
   load->add_option("--reread", arguments.load.reread, "samples compared with the store's")
       ->capture_default_str();
-  CLI::App* storm = app.add_subcommand("storm", "lose the collector and come back all at once with "
-                                                "full spools; says when to kill it");
+  CLI::App* storm = app.add_subcommand("storm",
+                                       "lose the collector and come back all at once with "
+                                       "full spools; says when to kill it");
   add_fleet_options(*storm, arguments);
   storm->add_option("--history", arguments.storm.history, "reports of each agent before the outage")
       ->capture_default_str();

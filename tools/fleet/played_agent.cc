@@ -74,7 +74,9 @@ void PlayedAgent::ping() {
   if (welcome_) send(Ping{1, SystemClock().now().wall});
 }
 
-void PlayedAgent::add_report(MonoTime due, UnixNanos created) { waiting_.push_back({due, created}); }
+void PlayedAgent::add_report(MonoTime due, UnixNanos created) {
+  waiting_.push_back({due, created});
+}
 
 void PlayedAgent::send_due(std::size_t window, std::size_t reports_max) {
   if (!welcome_ || mill_ == nullptr) return;

@@ -28,8 +28,8 @@ struct AgentIdentity {
 [[nodiscard]] Node profile_of(const AgentIdentity& identity);
 
 struct AgentTotals {
-  std::uint64_t sent = 0;       // reports, repeats included
-  std::uint64_t refusals = 0;   // messages of that kind
+  std::uint64_t sent = 0;      // reports, repeats included
+  std::uint64_t refusals = 0;  // messages of that kind
   std::uint64_t welcomes = 0;
   std::uint64_t plans = 0;
   std::uint64_t tables = 0;

@@ -21,7 +21,8 @@ LinkSample sample_of(LinkId link, std::size_t cells, Rng& rng) {
   s.link = link;
   s.length = std::chrono::seconds(1);
   s.probe_interval = std::chrono::milliseconds(50);
-  s.start = UnixNanos{kOnes} - s.length - Duration(static_cast<std::int64_t>(rng.below(900'000'000)));
+  s.start =
+      UnixNanos{kOnes} - s.length - Duration(static_cast<std::int64_t>(rng.below(900'000'000)));
   s.flows = 2;
   s.timestamps = TimestampMethod::kernel;
   const std::int64_t base = 5'000'000 + static_cast<std::int64_t>(rng.below(200'000'000));

@@ -1,7 +1,7 @@
-// Reports by the thousand: a few are encoded by the real codec for each agent, and every report that
-// leaves is one of them with its sequence, its time and one octet of each sample written over. So no
-// two are alike, a report costs next to nothing to make, and what (agent, sequence, time) must look
-// like can be said again when the store is read.
+// Reports by the thousand: a few are encoded by the real codec for each agent, and every report
+// that leaves is one of them with its sequence, its time and one octet of each sample written over.
+// So no two are alike, a report costs next to nothing to make, and what (agent, sequence, time)
+// must look like can be said again when the store is read.
 #pragma once
 
 #include <cstdint>

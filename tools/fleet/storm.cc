@@ -39,8 +39,8 @@ class Alarms {
     if (now.mono < next_) return;
     next_ = now.mono + pause_;
     const std::size_t at = rng_.below(agents_.size());
-    const bool is_open = std::ranges::any_of(
-        open_, [&](const Open& each) { return each.agent == at; });
+    const bool is_open =
+        std::ranges::any_of(open_, [&](const Open& each) { return each.agent == at; });
     // What an absent collector delays is not the drain's fault.
     if (is_open || !agents_[at]->online()) return;
     open_.push_back({at, now.mono});
@@ -52,7 +52,9 @@ class Alarms {
     open_.clear();
   }
   // [agent, unix ns] of every suspicion since the last call.
-  [[nodiscard]] nlohmann::json take_raised() { return std::exchange(raised_, nlohmann::json::array()); }
+  [[nodiscard]] nlohmann::json take_raised() {
+    return std::exchange(raised_, nlohmann::json::array());
+  }
 
  private:
   struct Open {
@@ -120,8 +122,8 @@ class Storm {
         std::ranges::count_if(agents_, [](const auto& agent) { return agent->online(); }));
   }
   [[nodiscard]] bool all_acked() const {
-    return std::ranges::all_of(agents_,
-                               [](const auto& agent) { return agent->acked() == agent->spooled(); });
+    return std::ranges::all_of(
+        agents_, [](const auto& agent) { return agent->acked() == agent->spooled(); });
   }
   void spool(std::uint64_t reports) {
     for (auto& agent : agents_) agent->spool(reports);

@@ -11,9 +11,9 @@
 namespace linkpilot::fleet {
 
 struct StormOptions {
-  std::uint64_t history = 16;  // reports of each agent before the outage
-  std::uint64_t backlog = 100;  // reports in each spool when the collector is back
-  Duration calm = std::chrono::seconds(5);        // alarms without a drain
+  std::uint64_t history = 16;               // reports of each agent before the outage
+  std::uint64_t backlog = 100;              // reports in each spool when the collector is back
+  Duration calm = std::chrono::seconds(5);  // alarms without a drain
   Duration drain_max = std::chrono::seconds(90);  // given up then
   double alarms_per_second = 20;                  // of the whole fleet
   std::string store;                              // as LoadOptions::store

@@ -59,8 +59,9 @@ void StormAgent::tick(Now now) {
   uplink_.send_ping(now, send);
   read_spool();
   (void)spool_.take_acknowledgement();
-  uplink_.send_reports(spool_, now, send,
-                       [this](std::span<const std::uint8_t> bytes) { return client_->send(bytes); });
+  uplink_.send_reports(spool_, now, send, [this](std::span<const std::uint8_t> bytes) {
+    return client_->send(bytes);
+  });
 }
 
 void StormAgent::spool(std::uint64_t reports) {
@@ -79,9 +80,9 @@ void StormAgent::read_spool() {
     const std::uint64_t sequence = ++batch.through;
     const std::span<const std::uint8_t> report = mill_->make(sequence, created);
     octets += report.size();
-    batch.reports.push_back({{epoch_, sequence},
-                             std::make_shared<const std::vector<std::uint8_t>>(report.begin(),
-                                                                               report.end())});
+    batch.reports.push_back(
+        {{epoch_, sequence},
+         std::make_shared<const std::vector<std::uint8_t>>(report.begin(), report.end())});
   }
   spool_.on_read(std::move(batch));
 }

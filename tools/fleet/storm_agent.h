@@ -1,6 +1,7 @@
-// One agent of a reconnect storm: the agent's own uplink and spool cores (agent/uplink, agent/spool)
-// over a real socket, with their own delays, windows and pace. Played are the measuring and the
-// disk: what the spool reads back is made again when it is asked for (ReportMill).
+// One agent of a reconnect storm: the agent's own uplink and spool cores (agent/uplink,
+// agent/spool) over a real socket, with their own delays, windows and pace. Played are the
+// measuring and the disk: what the spool reads back is made again when it is asked for
+// (ReportMill).
 #pragma once
 
 #include <asio/io_context.hpp>

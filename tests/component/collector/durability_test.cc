@@ -20,8 +20,8 @@ constexpr std::size_t kBulkStreams = 150;
 
 // A report of about 150 kB.
 Report bulky_report(const ScriptedAgent& agent, std::uint64_t sequence) {
-  Report report = agent.make_report(
-      sequence, [](LinkId) { return Duration(std::chrono::milliseconds(20)); });
+  Report report =
+      agent.make_report(sequence, [](LinkId) { return Duration(std::chrono::milliseconds(20)); });
   StreamReport stream;
   stream.name = std::string(1'000, 'x');
   report.streams.assign(kBulkStreams, stream);
@@ -43,7 +43,8 @@ std::set<std::uint64_t> stored_sequences(const CollectorProcess& process,
     for (const nlohmann::json& sample : page["samples"]) {
       if (sample["reporter"] != agent) continue;
       const auto sequence = sample["sequence"].get<std::uint64_t>();
-      EXPECT_TRUE(seen.emplace(sequence, sample["link"].dump()).second) << "twice: " << sample.dump();
+      EXPECT_TRUE(seen.emplace(sequence, sample["link"].dump()).second)
+          << "twice: " << sample.dump();
       sequences.insert(sequence);
     }
     after = page["last_id"].get<std::uint64_t>();
@@ -116,7 +117,8 @@ TEST(CollectorDurability, AFileSystemThatIsFullStopsAcknowledgementsUntilThereIs
   {
     std::ofstream ballast(store + "/ballast", std::ios::binary);
     const std::string block(64 << 10, 'x');
-    while (ballast.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) continue;
+    while (ballast.write(block.data(), static_cast<std::streamsize>(block.size())).flush())
+      continue;
   }
   const auto report = [&] { agent.send(bulky_report(agent, ++agent.sequence)); };
   ASSERT_TRUE(fleet.run([&] { return process.get("/healthz").status == 503; }, report,

@@ -187,8 +187,7 @@ TEST_F(ReportLogTest, WhereverTheNewestSegmentIsTornWholeBatchesBeforeItStay) {
     std::vector<RestoredDedup> marks;
     Result<std::unique_ptr<ReportLog>> opened = ReportLog::open(copy, kSmallSegments, marks);
     ASSERT_TRUE(opened) << opened.error().message;
-    const auto batches =
-        std::ranges::count_if(ends, [&](std::uint64_t end) { return end <= cut; });
+    const auto batches = std::ranges::count_if(ends, [&](std::uint64_t end) { return end <= cut; });
     const std::uint64_t kept = read_back(folder_.path(name)).size();
     EXPECT_GE(kept, static_cast<std::uint64_t>(batches) * 7) << cut;
     EXPECT_EQ(marks.empty() ? 0 : marks[0].mark.high, kept) << "what is told is what is there";
@@ -255,8 +254,8 @@ TEST_F(ReportLogTest, AFailureInTheMiddleOfABatchOfManySegmentsLeavesNoRowTwice)
     }
     EXPECT_EQ(read_back(folder_.path(name)), numbers(1, 450)) << good;
     if (status) continue;
-    ASSERT_TRUE(ReportLog::open(report_directory(folder_.path(name + "killed")), kSmallSegments,
-                                marks));
+    ASSERT_TRUE(
+        ReportLog::open(report_directory(folder_.path(name + "killed")), kSmallSegments, marks));
     EXPECT_EQ(read_back(folder_.path(name + "killed")), numbers(1, marks[0].mark.high)) << good;
     EXPECT_GE(marks[0].mark.high, 50u);
   }

@@ -90,7 +90,8 @@ TEST(PackedSamples, ACountThatTheOctetsCannotHoldIsRefusedBeforeItsMemoryIsTaken
   std::vector<std::uint8_t> octets = {0xff, 0xff, 0x03};  // 65535
   octets.resize(100, 0);
   EXPECT_NE(refusal_of(octets), "");
-  EXPECT_EQ(refusal_of(std::vector<std::uint8_t>{5, 0, 0}), "packed samples are fewer than they say");
+  EXPECT_EQ(refusal_of(std::vector<std::uint8_t>{5, 0, 0}),
+            "packed samples are fewer than they say");
 }
 
 TEST(PackedSamples, FlagsOfANewerProgramAreRefused) {
