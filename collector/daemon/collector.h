@@ -28,6 +28,7 @@
 #include "collector/faults/route_moves.h"
 #include "collector/hand/audit_log.h"
 #include "collector/hand/hand.h"
+#include "collector/ingest/damped_links.h"
 #include "collector/ingest/ingest.h"
 #include "collector/notify/notifier.h"
 #include "collector/plan/plan_keeper.h"
@@ -174,6 +175,7 @@ class Collector {
   Publisher publisher_;
   ProbeDesk probes_;
   FaultJudge judge_;
+  DampedLinks damped_links_;
   RouteMoves moves_;
   std::deque<Fault> past_faults_;  // the newest resolved ones, oldest first
   std::unique_ptr<Notifier> notifier_;

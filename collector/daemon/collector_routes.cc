@@ -271,6 +271,15 @@ void Collector::on_outcome(SolveOutcome outcome) {
 
 void Collector::look_at(const std::vector<optimizer::LinkBelief>& links, Now now) {
   judge_faults(links, now);
+  for (const DampingChange& change : damped_links_.look(links)) {
+    events_->add({0, now.wall, change.damped ? EventLevel::warn : EventLevel::info,
+                  change.damped ? "link_damped" : "link_trusted", "",
+                  link_text(change.link, agents_),
+                  change.damped ? fmt::format("it died too often of late: routes avoid it for "
+                                              "another {}, longer if it dies again",
+                                              format_duration(change.left))
+                                : "it has lived long enough: routes may use it again"});
+  }
   for (const optimizer::LinkBelief& belief : links) {
     if (!belief.loss_outdated || belief.state != LinkState::alive) continue;
     // One probe a second would take minutes to show that a link has healed.

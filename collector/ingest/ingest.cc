@@ -284,6 +284,7 @@ void Ingest::fold(AgentRecord& agent, const Report& report, Now received, UnixNa
     fold_sample(agent, samples[i], received, agent_now);
   }
   check_claims(agent, samples, received);
+  check_revived(agent, samples, received);
   agent.reports.samples += report.links.size();
   agent.reports.samples_refused += counters_.samples_refused - refused_before;
   stages_.reported = std::max(stages_.reported, std::min(report.created, received.wall));
@@ -340,6 +341,17 @@ void Ingest::check_claims(AgentRecord& agent, std::span<const LinkSample> sample
   }
 }
 
+// Samples may revive a link without anybody's word (LinkEstimate::fold): that is told as well.
+void Ingest::check_revived(AgentRecord& agent, std::span<const LinkSample> samples, Now now) {
+  for (const LinkSample& sample : samples) {
+    if (told_bad_.empty()) return;
+    for (const LinkId link : {sample.link, sample.link.reversed()}) {
+      if (!told_bad_.contains(link) || estimates_.state(link) != LinkState::alive) continue;
+      note_state(agent, link, "its probes are delivered again", now);
+    }
+  }
+}
+
 void Ingest::handle(AgentRecord& agent, Alarm alarm, Now now) {
   ++counters_.alarms;
   ++agent.reports.alarms;
@@ -367,6 +379,11 @@ void Ingest::note_state(AgentRecord& agent, LinkId link, std::string why, Now no
   const std::string_view name = state == LinkState::dead      ? "link_dead"
                                 : state == LinkState::suspect ? "link_suspect"
                                                               : "link_alive";
+  if (state == LinkState::alive) {
+    told_bad_.erase(link);
+  } else {
+    told_bad_.insert(link);
+  }
   LinkHistory& history = histories_[link];
   history.state_since = now.wall;
   history.state_reason = std::move(why);
@@ -376,6 +393,9 @@ void Ingest::note_state(AgentRecord& agent, LinkId link, std::string why, Now no
 }
 
 void Ingest::forget(NodeId node) {
+  std::erase_if(told_bad_, [node](const LinkId& link) {
+    return link.from.node == node || link.to.node == node;
+  });
   histories_.forget(node);
   estimates_.forget(node);
 }

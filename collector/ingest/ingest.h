@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/message.h"
@@ -111,6 +112,7 @@ class Ingest {
   void fold(AgentRecord& agent, const Report& report, Now received, UnixNanos agent_now);
   void fold_sample(AgentRecord& agent, const LinkSample& sample, Now received, UnixNanos agent_now);
   void check_claims(AgentRecord& agent, std::span<const LinkSample> samples, Now now);
+  void check_revived(AgentRecord& agent, std::span<const LinkSample> samples, Now now);
   void note_state(AgentRecord& agent, LinkId link, std::string why, Now now);
   void withdraw_claims(AgentRecord& agent, Now now);
   void refuse(const std::string& connection, std::string reason);
@@ -129,6 +131,8 @@ class Ingest {
   // Links that an agent called suspect or dead, and when: withdrawn by its own later samples if the
   // good news got lost. At most kPlanLinksMax each.
   std::map<NodeId, std::unordered_map<LinkId, UnixNanos>> claims_;
+  // Links last told to be suspect or dead. At most one entry per estimate.
+  std::unordered_set<LinkId> told_bad_;
   std::map<std::string, MonoTime> told_;  // rate limit of repeated events, by name and node
   LinkHistories histories_;
   std::deque<Arrival> backlog_;

@@ -69,6 +69,7 @@ class SimTransport {
       Connection& c = *found->second;
       return push(c.to_client, c.queue_max, bytes, transport_.server_counters_);
     }
+    void disconnect(const TransportId& transport) override { transport_.drop(transport.cookie); }
     [[nodiscard]] std::string bound_endpoint() const override { return "sim://server"; }
     [[nodiscard]] SocketCounters counters() const override { return transport_.server_counters_; }
 
@@ -90,7 +91,10 @@ class SimTransport {
                                                        MessageClient::OnState on_state,
                                                        std::size_t queue_max = 256) {
     auto made = std::make_shared<Connection>();
-    made->peer = {"connection-" + std::to_string(++connections_made_), std::move(public_key)};
+    ++connections_made_;
+    made->peer = {"connection-" + std::to_string(connections_made_),
+                  std::move(public_key),
+                  {0, connections_made_}};
     made->on_message = std::move(on_message);
     made->on_state = std::move(on_state);
     made->queue_max = queue_max;
@@ -102,10 +106,7 @@ class SimTransport {
   // The network between the two is gone: whatever was on its way is lost, and all hear of it.
   void drop_all() {
     for (const auto& [name, connection] : std::exchange(connections_, {})) {
-      connection->up = false;
-      connection->to_server.clear();
-      connection->to_client.clear();
-      connection->on_state(MessageClient::State::disconnected);
+      end(*connection);
     }
   }
 
@@ -132,6 +133,20 @@ class SimTransport {
   }
 
  private:
+  void drop(std::uint64_t cookie) {
+    for (const auto& [name, connection] : std::map(connections_)) {
+      if (connection->peer.transport.cookie != cookie) continue;
+      ++server_counters_.disconnected;
+      connections_.erase(name);
+      end(*connection);
+    }
+  }
+  static void end(Connection& connection) {
+    connection.up = false;
+    connection.to_server.clear();
+    connection.to_client.clear();
+    connection.on_state(MessageClient::State::disconnected);
+  }
   // As the seam promises: Cap'n Proto reads in place, on 8-byte boundaries.
   std::span<const std::uint8_t> aligned(const Bytes& bytes) {
     words_.assign((bytes.size() + 7) / 8, 0);

@@ -225,7 +225,7 @@ class Chaos : public testing::Test {
 };
 
 TEST_F(Chaos, NoKillLosesAReportCountsOneTwiceTearsATableOrFailsALookUp) {
-  const std::uint64_t rounds = number_from("LINKPILOT_CHAOS_ROUNDS", 10);
+  const std::uint64_t rounds = number_from("LINKPILOT_CHAOS_ROUNDS", 6);
   for (auto& agent : agents_) agent->start();
   for (auto& reader : readers_) reader->start();
   ASSERT_TRUE(wait_for(

@@ -4,7 +4,7 @@
 #include "agent/report/load_reader.h"
 #include "agent/report/report_builder.h"
 #include "agent/spool/report_spool.h"
-#include "tests/unit/agent/memory_spool_files.h"
+#include "tests/support/memory_spool_files.h"
 
 namespace linkpilot::agent {
 namespace {

@@ -6,8 +6,8 @@
 #include <algorithm>
 
 #include "base/rng.h"
+#include "tests/support/memory_spool_files.h"
 #include "tests/support/temporary_directory.h"
-#include "tests/unit/agent/memory_spool_files.h"
 
 namespace linkpilot::agent {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "collector/ingest/damped_links.h"
 #include "collector/ingest/link_text.h"
 #include "tests/support/sim_clock.h"
 
@@ -61,6 +62,24 @@ TEST_F(Deaths, OfStrangersAndOtherEventsCountNothing) {
     die(seconds(ago), "tokyo/0>paris-2/2");
   }
   EXPECT_EQ(replayed().damping, 0.0);
+}
+
+TEST(DampedLinks, AreToldWhenDampingBeginsAndWhenItEnds) {
+  optimizer::LinkBelief belief;
+  belief.link = kLink;
+  DampedLinks links;
+  EXPECT_TRUE(links.look({&belief, 1}).empty());
+  belief.damped = true;
+  belief.damped_left = seconds(90);
+  std::vector<DampingChange> changes = links.look({&belief, 1});
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_EQ(changes[0].link, kLink);
+  EXPECT_TRUE(changes[0].damped);
+  EXPECT_EQ(changes[0].left, seconds(90));
+  EXPECT_TRUE(links.look({&belief, 1}).empty()) << "once";
+  changes = links.look({});
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_FALSE(changes[0].damped);
 }
 
 TEST(LinkText, IsReadBack) {
