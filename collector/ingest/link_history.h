@@ -58,6 +58,7 @@ struct LinkHistory {
 
 class LinkHistories {
  public:
+  // The reference holds until the next link is looked up.
   LinkHistory& operator[](LinkId link) {
     const std::uint32_t found = index_.find(link);
     if (found != optimizer::LinkIndex::kNone) return entries_[found].history;

@@ -6,6 +6,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,9 +106,8 @@ class Spool(Place):
     def test_killed_in_the_middle_of_a_transaction_the_mail_is_taken_once(self):
         for stop_at in (b"MAIL", b"RCPT", b"DATA", b"body"):
             with self.subTest(stop_at=stop_at):
-                if os.path.exists(self.path("store.sqlite")):
-                    for name in os.listdir(self.folder):
-                        os.unlink(self.path(name))
+                shutil.rmtree(self.folder)
+                os.mkdir(self.folder)
                 with smtp.RawServer(smtp.dialogue(stop_at)) as stalled:
                     child = self.start(stalled.port, 1, timeout="60s")
                     deadline = time.monotonic() + 10
@@ -184,13 +184,19 @@ class Spool(Place):
 class Server(Place):
     """`linkpilot mail test` against a collector, for what is about security."""
 
+    process = None
+
     def collector(self, section):
+        if self.process:  # one writer a store
+            self.process.terminate()
+            self.process.wait()
         subprocess.run([COLLECTOR, "--init", self.folder], check=True, capture_output=True)
         config = self.write("test.toml", '[listen]\nagents = "tcp://127.0.0.1:*"\nhttp = "127.0.0.1:0"\n'
                             '[keys]\ncurve_file = "collector.key"\nsigning_file = "routes.key"\n'
                             'enrolled_directory = "enrolled"\n[store]\npath = "collector.sqlite"\n'
                             '[api]\ntoken_file = "token"\n' + section)
         process = subprocess.Popen([COLLECTOR, "--config", config], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.process = process
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.terminate)

@@ -115,10 +115,10 @@ class FaultFleet {
               (each.state == LinkState::dead ? 1.0 : std::clamp(each.loss_ratio, 0.0, 1.0));
       const auto lost = static_cast<std::uint64_t>(owed);
       owed -= static_cast<double>(lost);
+      histories_[link.reversed()].lost_backward += lost;  // the far end loses as much
       LinkHistory& history = histories_[link];
       history.sent += static_cast<std::uint64_t>(packets_a_look);
       history.lost_forward += lost;
-      histories_[link.reversed()].lost_backward += lost;  // the far end loses as much
       history.state_reason = "confirmed by a peer";
     }
     return judge.look({nodes, beliefs, histories_}, now);
