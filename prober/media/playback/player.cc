@@ -93,7 +93,9 @@ PlayerReport VirtualPlayer::report(MonoTime now, Duration step, Duration thresho
     const Stall open{.start = next_due, .length = now - next_due, .open = true};
     count(report, open, threshold);
   }
-  const MonoTime play_began = MonoTime{} + (begin_ + begin_offset_);
+  // A live-edge player skips what a burst brought, so it begins no earlier than the first frame
+  // came.
+  const MonoTime play_began = std::max(started_at_, MonoTime{} + (begin_ + begin_offset_));
   report.played = std::max(Duration(0), (now - play_began) - report.stalled - report.short_total);
   return report;
 }

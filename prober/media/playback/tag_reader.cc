@@ -183,7 +183,8 @@ void TagReader::end_video(MediaUnit& unit) {
   unit.kind = UnitKind::video_frame;
   video_codec_ = media_.video;
   unit.has_config =
-      !needs_config(media_.video) || (video_.has_value() && video_->codec == media_.video);
+      media_.video != VideoCodec::unknown &&
+      (!needs_config(media_.video) || (video_.has_value() && video_->codec == media_.video));
   bool recovery_point = false;
   if (stage_ == Stage::walk) {
     const NaluFindings& found = walker_.end();
@@ -215,7 +216,8 @@ void TagReader::end_audio(MediaUnit& unit) {
   unit.kind = UnitKind::audio_frame;
   audio_codec_ = media_.audio;
   unit.has_config =
-      !needs_config(media_.audio) || (audio_.has_value() && audio_->codec == media_.audio);
+      media_.audio != AudioCodec::unknown &&
+      (!needs_config(media_.audio) || (audio_.has_value() && audio_->codec == media_.audio));
   if (media_.audio == AudioCodec::opus) {
     unit.samples = opus_packet_samples(std::span(head_).first(head_size_));
   } else if (audio_ && audio_->codec == media_.audio) {

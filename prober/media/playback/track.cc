@@ -23,14 +23,16 @@ TimelineStep Track::on_frame(const MediaUnit& unit, MonoTime now, const Track& o
                                        : Duration(0));
     first_timestamp_ = unit.timestamp_ms;
     first_arrival_ = now;
+    running_since_ = now;
     step.at = line_.at();
   } else {
     step = line_.place(unit.timestamp_ms);
-    const bool other_ran = other.seen() && other.last_arrival_ - last_arrival_ > kStarvedAfter;
-    if (other_ran && now - last_arrival_ > kStarvedAfter) {
+    const bool silent = now - last_arrival_ > kStarvedAfter;
+    if (silent && other_runs(other)) {
       ++report_.starvations;
       report_.starved += now - last_arrival_;
     }
+    if (silent) running_since_ = now;
   }
   ++report_.frames;
   report_.octets += unit.octets;
@@ -43,6 +45,11 @@ TimelineStep Track::on_frame(const MediaUnit& unit, MonoTime now, const Track& o
     settled_frames_ = report_.frames;
   }
   return step;
+}
+
+bool Track::other_runs(const Track& other) const {
+  return other.seen() &&
+         other.last_arrival_ - std::max(last_arrival_, other.running_since_) > kStarvedAfter;
 }
 
 TrackReport Track::report(MonoTime now, const Track& other) const {
@@ -65,7 +72,7 @@ TrackReport Track::report(MonoTime now, const Track& other) const {
       report.realtime_ratio = track_seconds(line_.at() - settled_at_) / track_seconds(wall);
     }
   }
-  if (seen() && other.seen() && other.last_arrival_ - last_arrival_ > kStarvedAfter) {
+  if (seen() && other_runs(other)) {
     ++report.starvations;
     report.starved += std::max(now, other.last_arrival_) - last_arrival_;
     report.starved_at_end = true;

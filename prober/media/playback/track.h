@@ -31,12 +31,16 @@ class Track {
   [[nodiscard]] TrackReport report(MonoTime now, const Track& other) const;
 
  private:
+  // Whether this one is silent while `other` runs: when both pause, the path or the source does.
+  [[nodiscard]] bool other_runs(const Track& other) const;
+
   TrackReport report_;
   Timeline line_;
   std::uint32_t changes_ = 0;
   std::uint32_t first_timestamp_ = 0;
   MonoTime first_arrival_;
   MonoTime last_arrival_;
+  MonoTime running_since_;  // its first frame, or the first behind its last silence
   // The first frame behind the burst window: rates and the realtime ratio count from here.
   bool settled_ = false;
   MonoTime settled_arrival_;

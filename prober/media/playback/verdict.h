@@ -37,7 +37,7 @@ struct VerdictOptions {
   TrackWish audio = TrackWish::if_announced;
   TrackWish video = TrackWish::if_announced;
   // Why the dial could not open the stream, in words; empty when carrier and server did their part.
-  std::string failure;
+  std::string failure{};
   // Aliyun's live statistics call an opening of 3 s and more slow.
   Duration opening_max = std::chrono::seconds(3);
   // Pushed to pulled, or fallen behind the dial's own best moment.
