@@ -47,6 +47,10 @@ class Place(unittest.TestCase):
 class Spool(Place):
     """Faults that must be told, whatever the server and the process go through."""
 
+    def start_afresh(self):
+        shutil.rmtree(self.folder)
+        os.mkdir(self.folder)
+
     def start(self, port, count, **keys):
         config = self.write("driver.toml", f'[store]\npath = "{self.path("store.sqlite")}"\n' + mail_section(port, **keys))
         log = open(self.path("log"), "a", encoding="utf-8")
@@ -106,8 +110,7 @@ class Spool(Place):
     def test_killed_in_the_middle_of_a_transaction_the_mail_is_taken_once(self):
         for stop_at in (b"MAIL", b"RCPT", b"DATA", b"body"):
             with self.subTest(stop_at=stop_at):
-                shutil.rmtree(self.folder)
-                os.mkdir(self.folder)
+                self.start_afresh()
                 with smtp.RawServer(smtp.dialogue(stop_at)) as stalled:
                     child = self.start(stalled.port, 1, timeout="60s")
                     deadline = time.monotonic() + 10
@@ -157,8 +160,7 @@ class Spool(Place):
         for talk in (smtp.endless_greeting, smtp.endless_line, smtp.octet_a_second, smtp.silent,
                      smtp.dialogue(b"RCPT"), smtp.dialogue(b".")):
             with self.subTest(talk=talk.__qualname__), smtp.RawServer(talk) as server:
-                for name in os.listdir(self.folder):
-                    os.unlink(self.path(name))
+                self.start_afresh()
                 child = self.start(server.port, 1, retry_min="30s", retry_max="60s")
                 deadline = time.monotonic() + TIMEOUT_S + 15
                 while "mail_delayed" not in self.log() and time.monotonic() < deadline:

@@ -41,6 +41,7 @@ class StallingRelay {
     return "tcp://127.0.0.1:" + std::to_string(acceptor_.local_endpoint().port());
   }
   [[nodiscard]] bool stalled() const { return left_ == 0; }
+  [[nodiscard]] std::size_t left() const { return left_; }
 
  private:
   using Buffer = std::array<char, 4096>;
@@ -112,7 +113,9 @@ TEST(CollectorStall, HalfAGreetingHalfAHandshakeAndHalfAMessageHoldNothingUp) {
           agent->send(agent->make_report(++agent->sequence, fleet.rtt));
         }
       },
-      std::chrono::seconds(40)));
+      std::chrono::seconds(40)))
+      << "left of the first and the last: " << relays.front()->left() << ", "
+      << relays.back()->left();
 
   // Longer than the handshake's time limit: the collector lets go of them, and goes on.
   const std::uint64_t acked = fleet.at("a").acked();
