@@ -311,9 +311,14 @@ Json events_json(const EventLog::Page& page) {
 Json samples_json(const CollectorView& view, const std::vector<ReportRow>& rows,
                   std::uint64_t after, bool more, const std::string& link) {
   Json samples = Json::array();
+  Json reports = Json::array();
   std::uint64_t last = after;
   for (const ReportRow& row : rows) {
     last = row.row;
+    reports.push_back({{"report_id", row.row},
+                       {"reporter", node_name(view, row.node)},
+                       {"epoch", std::to_string(row.id.epoch)},
+                       {"sequence", row.id.sequence}});
     const Result<AgentMessage> message = schemas::decode_agent_message(row.bytes());
     if (!message || !std::holds_alternative<Report>(*message)) continue;
     for (const LinkSample& sample : std::get<Report>(*message).links) {
@@ -323,7 +328,10 @@ Json samples_json(const CollectorView& view, const std::vector<ReportRow>& rows,
       samples.push_back(sample_json(view, row, sample));
     }
   }
-  return {{"last_id", last}, {"more", more}, {"samples", std::move(samples)}};
+  return {{"last_id", last},
+          {"more", more},
+          {"reports", std::move(reports)},
+          {"samples", std::move(samples)}};
 }
 
 Json probe_json(const CollectorView& view, const LinkSample& sample, Duration elapsed) {

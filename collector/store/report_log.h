@@ -98,7 +98,7 @@ class ReportLog {
   std::uint64_t write_at_ = 0;  // a boundary
   UnixNanos current_since_;
   bool has_reports_ = false;  // the current one
-  bool touched_ = false;  // written since the last sync
+  bool touched_ = false;      // written since the last sync
   std::uint64_t next_row_ = 1;
   MarkBook marks_;
   std::unique_ptr<std::uint8_t, Aligned> buffer_;

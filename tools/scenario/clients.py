@@ -59,14 +59,15 @@ class CollectorApi:
             raise OSError(f"collector: GET {target}: {answer.status} {body[:200]!r}")
         return json.loads(body)
 
-    def samples(self, page=1000):
-        """Every raw link sample the collector has stored, oldest first (a generator)."""
-        after = 0
+    def stored(self, page=1000):
+        """Every report the collector has stored and every raw link sample in them: two lists, oldest first."""
+        after, reports, samples = 0, [], []
         while True:
             answer = self.get("/v1/samples", after=after, limit=page)
-            yield from answer["samples"]
+            reports += answer["reports"]
+            samples += answer["samples"]
             if not answer["more"] or answer["last_id"] == after:
-                return
+                return reports, samples
             after = answer["last_id"]
 
     def events(self, after=0):

@@ -146,7 +146,7 @@ class Report:
             self._measure_cut(cut, by_target)
         first = [g.excess_ms for g in self.gaps[before:] if g.place == 0]
         middle, largest = _spread(first)
-        counted = stored.count_reports(self.facts["spools"], self.samples)
+        counted = stored.count_reports(self.facts["spools"], self.facts["reports"], self.samples)
         return {"down_ms": _ms((fact["back_ns"] - fact["killed_ns"]) / 1e6), "cuts": len(self.facts["down_cuts"]),
                 "plans_shrunk": fact.get("plans_shrunk"), "streams_first_hop": len(first), "excess_gap_ms_first_hop_p50": middle,
                 "excess_gap_ms_first_hop_max": largest, **counted,

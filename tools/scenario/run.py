@@ -56,7 +56,7 @@ def finish(world, timeline, story, options):
     facts = timeline.facts
     lab_status = world.lab.ask(op="status")
     facts["spools"] = {node: read_spool(world.path("agents", node, "state", "spool")) for node in world.nodes}
-    samples = list(world.api.samples())
+    facts["reports"], samples = world.api.stored()
     story.note(f"{len(samples)} link samples are fetched from the collector's store")
     world.lab.ask(op="flush")
     with open(world.path("facts.pickle"), "wb") as file:  # with the samples, all that a figure is made from

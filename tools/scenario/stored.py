@@ -47,37 +47,36 @@ def read_spool(folder):
 
 
 def count_lost(spool, stored):
-    """Acknowledged, yet not in the store; dropped; or still not through. A report has samples, by which the
-    store shows it, from the first plan on: what was written before the first stored one does not count."""
+    """Acknowledged, yet not in the store; dropped; or still not through."""
     lost = spool.dropped
     for epoch in {epoch for epoch, _ in spool.written}:
         have = {s for e, s in stored if e == epoch}
-        first = min(have, default=1)
         acknowledged = spool.acknowledged.get(epoch, 0)
-        wanted = {s for e, s in spool.written if e == epoch and s >= first}
+        wanted = {s for e, s in spool.written if e == epoch}
         lost += len({s for s in wanted if s <= acknowledged} - have)
         lost += max(0, len({s for s in wanted if s > acknowledged} - have) - UNDER_WAY)
     return lost
 
 
-def count_duplicated(samples):
+def count_duplicated(reports, samples):
     """Reports that are in the store under more than one number, and link samples that say the same second
     of the same link again."""
     rows, seen, again = {}, set(), 0
+    for report in reports:
+        rows.setdefault((report["reporter"], report["epoch"], report["sequence"]), set()).add(report["report_id"])
     for sample in samples:
-        rows.setdefault((sample["reporter"], sample["epoch"], sample["sequence"]), set()).add(sample["report_id"])
         second = (sample["reporter"], sample["link"], sample["start_unix_ns"])
         again += second in seen
         seen.add(second)
     return sum(len(numbers) - 1 for numbers in rows.values()) + again
 
 
-def count_reports(spools, samples):
-    """spools: {agent: Spool}; samples: all of /v1/samples, fetched after the spools were read."""
+def count_reports(spools, reports, samples):
+    """spools: {agent: Spool}; reports, samples: all of /v1/samples, fetched after the spools were read."""
     stored = {}
-    for sample in samples:
-        stored.setdefault(sample["reporter"], set()).add((int(sample["epoch"]), sample["sequence"]))
+    for report in reports:
+        stored.setdefault(report["reporter"], set()).add((int(report["epoch"]), report["sequence"]))
     return {"reports": sum(len(spool.written) for spool in spools.values()),
-            "reports_stored": sum(len(reports) for reports in stored.values()),
+            "reports_stored": sum(len(have) for have in stored.values()),
             "reports_lost": sum(count_lost(spool, stored.get(name, set())) for name, spool in spools.items()),
-            "reports_duplicated": count_duplicated(samples)}
+            "reports_duplicated": count_duplicated(reports, samples)}

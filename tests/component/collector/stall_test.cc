@@ -6,6 +6,7 @@
 #include <array>
 #include <asio/ip/tcp.hpp>
 #include <asio/write.hpp>
+#include <map>
 #include <vector>
 
 #include "tests/component/collector/fleet.h"
@@ -20,6 +21,8 @@ tcp::endpoint address_of(const CollectorProcess& process) {
   const auto port = static_cast<std::uint16_t>(std::stoi(endpoint.substr(endpoint.rfind(':') + 1)));
   return {asio::ip::make_address("127.0.0.1"), port};
 }
+
+std::string name_of_cut(std::size_t octets) { return "cut-" + std::to_string(octets); }
 
 // Stands between an agent and the collector, and after `octets_max` from the agent passes on
 // nothing more, in either direction, and closes nothing.
@@ -95,12 +98,21 @@ TEST(CollectorStall, HalfAGreetingHalfAHandshakeAndHalfAMessageHoldNothingUp) {
   // Real agents whose connection dies away at some octet of handshake or report.
   std::vector<std::unique_ptr<StallingRelay>> relays;
   std::vector<std::unique_ptr<ScriptedAgent>> cut;
+  std::map<std::size_t, CurveKeyPair> keys;
   for (const std::size_t octets : {70U, 200U, 300U, 500U, 700U, 1'000U, 1'500U, 4'000U}) {
-    const std::string name = "cut-" + std::to_string(octets);
-    const CurveKeyPair keys = process.enrol(name);
+    keys[octets] = process.enrol(name_of_cut(octets));
+  }
+  // A relay lets one connection through: the first must not be refused.
+  ASSERT_TRUE(fleet.live([&] {
+    const std::string agents = process.get("/v1/agents").body;
+    return std::all_of(keys.begin(), keys.end(), [&](const auto& entry) {
+      return agents.find('"' + name_of_cut(entry.first) + '"') != std::string::npos;
+    });
+  }));
+  for (const auto& [octets, pair] : keys) {
     relays.push_back(std::make_unique<StallingRelay>(fleet.loop, address_of(process), octets));
-    cut.push_back(std::make_unique<ScriptedAgent>(fleet.loop, name, keys, process.public_key(),
-                                                  relays.back()->endpoint()));
+    cut.push_back(std::make_unique<ScriptedAgent>(fleet.loop, name_of_cut(octets), pair,
+                                                  process.public_key(), relays.back()->endpoint()));
   }
   const auto all_stalled = [&] {
     return std::all_of(relays.begin(), relays.end(), [](const auto& r) { return r->stalled(); });
