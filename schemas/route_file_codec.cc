@@ -91,7 +91,8 @@ lp_route_target target_of(const Records& records, std::size_t index) {
 }
 
 constexpr std::uint32_t kPilots = 256;
-constexpr std::uint64_t kSeeds = 16;
+constexpr std::uint64_t kSeedsMax = 4'096;
+constexpr std::uint64_t kSeedStep = 0x9e37'79b9'7f4a'7c15;  // 2^64 / golden ratio: all bits change
 
 // The nodes of one bucket, by index and hash.
 struct Bucket {
@@ -140,19 +141,29 @@ bool place(Records& records, const Bucket& bucket) {
   return false;
 }
 
+bool has_twins(const Records& records) {
+  std::vector<std::uint32_t> names;  // each text is kept once: one offset, one name
+  for (const lp_route_node& node : records.nodes) names.push_back(node.name.offset);
+  std::ranges::sort(names);
+  return std::ranges::adjacent_find(names) != names.end();
+}
+
 // The perfect hash of names, and from numbers to its slots. Half of the slots or more stay free and
-// a bucket holds two names on average, so the first seed nearly always serves.
+// a bucket holds two names on average, so one of the first seeds serves; of a handful of names,
+// with as few slots, the hundredth may be the first.
 Status add_index(Records& records) {
+  if (has_twins(records)) return fail(ErrorCode::invalid_argument, "two nodes have one name");
   const std::size_t names = std::max<std::size_t>(records.nodes.size(), 1);
   records.numbers.assign(records.nodes.empty() ? 0 : std::size_t{records.nodes.back().id} + 1, 0);
-  for (records.name_seed = 0; records.name_seed < kSeeds; ++records.name_seed) {
+  for (std::uint64_t tried = 0; tried < kSeedsMax; ++tried) {
+    records.name_seed = tried * kSeedStep;
     records.targets.assign(std::bit_ceil(names * 2), lp_route_target{});
     records.pilots.assign(std::bit_ceil((names + 1) / 2), 0);
     const std::vector<Bucket> buckets = make_buckets(records, records.name_seed);
     if (std::ranges::all_of(buckets, [&](const Bucket& bucket) { return place(records, bucket); }))
       return {};
   }
-  return fail(ErrorCode::invalid_argument, "two nodes have one name");
+  return fail(ErrorCode::internal, "no seed spreads the names");
 }
 
 Result<lp_route_candidate> to_record(const CandidatePath& path) {

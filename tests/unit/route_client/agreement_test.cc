@@ -95,6 +95,14 @@ TEST(Agreement, TheLibraryAnswersWhatTheTableSays) {
   }));
 }
 
+// Names that met in the same slot under every seed while the seed was only added to the hash.
+TEST(Agreement, HoldsForNamesThatOneSeedDoesNotSpread) {
+  for (const std::uint64_t seed : {152ULL, 528ULL, 607ULL, 1879ULL, 1998ULL}) {
+    expect_agreement(seed * 7919 + 3, 3, 2);
+  }
+  expect_agreement(1969693034189908853ULL, 38, 0);
+}
+
 TEST(Agreement, HoldsForAThousandTargets) { expect_agreement(42, 1000, 2); }
 
 }  // namespace
