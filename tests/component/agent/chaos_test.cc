@@ -26,10 +26,9 @@
 #include "base/rng.h"
 #include "base/runtime/files.h"
 #include "schemas/codec.h"
-#include "tests/component/agent/agent_process.h"
 #include "tests/component/agent/chaos_counters.h"
+#include "tests/component/agent/process_fleet.h"
 #include "tests/component/agent/spool_ledger.h"
-#include "tests/component/collector/scripted_agent.h"
 
 extern char** environ;
 
@@ -45,15 +44,6 @@ constexpr std::size_t kNodes = 3;
 std::uint64_t number_from(const char* variable, std::uint64_t fallback) {
   const char* text = std::getenv(variable);
   return text == nullptr ? fallback : std::strtoull(text, nullptr, 10);
-}
-
-bool wait_for(const std::function<bool()>& condition, seconds patience) {
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(milliseconds(100));
-  }
-  return true;
 }
 
 // The media process of one node.
@@ -107,22 +97,8 @@ struct StoreAccount {
 class Chaos : public testing::Test {
  protected:
   Chaos() : rng_(seed_) {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "linkpilot-chaos-XXXXXX").string();
-    directory_ = ::mkdtemp(pattern.data());
-    collector_.start();
-    const int pid = static_cast<int>(::getpid());
     for (std::size_t i = 0; i < kNodes; ++i) {
-      AgentProcessOptions options;
-      options.directory = directory_;
-      options.name = fmt::format("node-{}", i + 1);
-      options.address = fmt::format("127.{}.{}.{}", 1 + pid / 250 % 250, 1 + pid % 250, i + 1);
-      options.stamp_port = 21'862;
-      options.collector = collector_.endpoint();
-      options.collector_key = collector_.public_key();
-      options.signer_hex = collector_.folder() + "/routes.key.pub";
-      agents_[i] = std::make_unique<AgentProcess>(options);
-      const std::string enrolled = collector_.folder() + "/enrolled/" + options.name;
+      const std::string enrolled = collector_.folder() + "/enrolled/" + agents_[i]->options().name;
       std::ofstream(enrolled + ".new") << agents_[i]->keys().public_key << "\n";
       std::filesystem::rename(enrolled + ".new", enrolled + ".pub");
       std::filesystem::create_directories(agents_[i]->path("state"));
@@ -133,16 +109,10 @@ class Chaos : public testing::Test {
   }
   ~Chaos() override {
     for (auto& reader : readers_) reader.reset();
-    for (auto& agent : agents_) agent->stop(SIGKILL);
-    if (HasFailure()) {
-      std::cerr << "--- seed " << seed_ << "\n--- log of the collector\n"
-                << std::ifstream(collector_.folder() + "/log").rdbuf();
-      for (auto& agent : agents_) {
-        std::cerr << "--- log of " << agent->options().name << "\n" << agent->log();
-      }
-    }
-    for (auto& agent : agents_) agent.reset();
-    std::filesystem::remove_all(directory_);
+    fleet_.stop_agents(SIGKILL);
+    if (!HasFailure()) return;
+    std::cerr << "--- seed " << seed_ << "\n";
+    fleet_.show_logs();
   }
 
   void read_ledgers() {
@@ -177,35 +147,30 @@ class Chaos : public testing::Test {
     StoreAccount account;
     std::set<std::tuple<std::string, std::uint64_t>> samples;  // link, start
     std::set<std::uint64_t> rows;
-    for (std::uint64_t after = 0;;) {
-      const auto page =
-          collector_.get("/v1/samples?limit=500&after=" + std::to_string(after)).json();
-      if (!page.is_object() || !page.contains("samples")) return {};
-      for (const auto& sample : page["samples"]) {
-        account.reports.emplace(sample["reporter"].get<std::string>(),
-                                sample["epoch"].get<std::string>(),
-                                sample["sequence"].get<std::uint64_t>());
-        rows.insert(sample["report_id"].get<std::uint64_t>());
-        if (!samples
-                 .emplace(sample["link"].get<std::string>(),
-                          sample["start_unix_ns"].get<std::uint64_t>())
-                 .second) {
-          ++account.twice;
-        }
+    const bool answered = each_page_of_samples(collector_, [&](const nlohmann::json& page) {
+      for (const auto& report : page["reports"]) {
+        account.reports.emplace(report["reporter"].get<std::string>(),
+                                report["epoch"].get<std::string>(),
+                                report["sequence"].get<std::uint64_t>());
+        rows.insert(report["report_id"].get<std::uint64_t>());
       }
-      after = page["last_id"].get<std::uint64_t>();
-      if (!page["more"].get<bool>()) break;
-    }
+      for (const auto& sample : page["samples"]) {
+        const bool is_new = samples
+                                .emplace(sample["link"].get<std::string>(),
+                                         sample["start_unix_ns"].get<std::uint64_t>())
+                                .second;
+        if (!is_new) ++account.twice;
+      }
+    });
+    if (!answered) return {};
     account.twice += rows.size() - std::min(rows.size(), account.reports.size());
     return account;
   }
-  // Reports of the ledgers with samples in them that the store does not have.
+  // Reports of the ledgers that the store does not have.
   [[nodiscard]] std::uint64_t missing(const StoreAccount& account) const {
     std::uint64_t count = 0;
     for (std::size_t i = 0; i < kNodes; ++i) {
       for (const auto& [id, bytes] : ledgers_[i]) {
-        const auto message = schemas::decode_agent_message(bytes);
-        if (!message || std::get<Report>(*message).links.empty()) continue;
         if (!account.reports.contains(
                 {agents_[i]->options().name, std::to_string(id.epoch), id.sequence})) {
           ++count;
@@ -217,9 +182,9 @@ class Chaos : public testing::Test {
 
   std::uint64_t seed_ = number_from("LINKPILOT_CHAOS_SEED", static_cast<std::uint64_t>(::getpid()));
   Rng rng_;
-  CollectorProcess collector_;
-  std::string directory_;
-  std::array<std::unique_ptr<AgentProcess>, kNodes> agents_;
+  ProcessFleet fleet_{kNodes, 21'862};
+  CollectorProcess& collector_ = fleet_.collector;
+  std::vector<std::unique_ptr<AgentProcess>>& agents_ = fleet_.agents;
   std::array<std::unique_ptr<Reader>, kNodes> readers_;
   std::array<SpoolLedger, kNodes> ledgers_;
 };
@@ -247,7 +212,10 @@ TEST_F(Chaos, NoKillLosesAReportCountsOneTwiceTearsATableOrFailsALookUp) {
       },
       seconds(90)));
   std::uint64_t spooled = 0;
-  for (const SpoolLedger& ledger : ledgers_) spooled += ledger.size();
+  for (const SpoolLedger& ledger : ledgers_) {
+    EXPECT_FALSE(ledger.empty());
+    spooled += ledger.size();
+  }
   EXPECT_EQ(missing(account), 0U);
   EXPECT_EQ(account.twice, 0U);
   std::uint64_t lookups = 0;

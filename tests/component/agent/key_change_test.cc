@@ -16,10 +16,8 @@
 #include <map>
 #include <memory>
 #include <set>
-#include <thread>
 
-#include "tests/component/agent/agent_process.h"
-#include "tests/component/collector/scripted_agent.h"
+#include "tests/component/agent/process_fleet.h"
 
 namespace linkpilot::test {
 namespace {
@@ -46,34 +44,11 @@ struct Stored {
 
 class KeyChange : public testing::Test {
  protected:
-  KeyChange() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "linkpilot-keys-XXXXXX").string();
-    directory_ = ::mkdtemp(pattern.data());
-    collector_.start();
-    const int pid = static_cast<int>(::getpid());
-    for (std::size_t i = 0; i < kAgents; ++i) {
-      AgentProcessOptions options;
-      options.directory = directory_;
-      options.name = fmt::format("node-{}", i + 1);
-      options.address = fmt::format("127.{}.{}.{}", 1 + pid / 250 % 250, 1 + pid % 250, i + 1);
-      options.stamp_port = 22'862;
-      options.collector = collector_.endpoint();
-      options.collector_key = collector_.public_key();
-      options.signer_hex = file("routes.key.pub");
-      agents_[i] = std::make_unique<AgentProcess>(options);
-    }
-  }
   ~KeyChange() override {
-    for (auto& agent : agents_) agent->stop(SIGTERM);
-    if (HasFailure()) {
-      std::cerr << "--- events\n" << collector_.get("/v1/events").body << "\n";
-      for (auto& agent : agents_) {
-        std::cerr << "--- log of " << agent->options().name << "\n" << agent->log();
-      }
-    }
-    for (auto& agent : agents_) agent.reset();
-    std::filesystem::remove_all(directory_);
+    fleet_.stop_agents(SIGTERM);
+    if (!HasFailure()) return;
+    std::cerr << "--- events\n" << collector_.get("/v1/events").body << "\n";
+    fleet_.show_logs();
   }
 
   // Of the collector.
@@ -97,14 +72,6 @@ class KeyChange : public testing::Test {
   void must(const std::string& arguments) {
     const CliRun ran = cli(arguments);
     EXPECT_EQ(ran.exit_code, 0) << arguments << "\n" << ran.output;
-  }
-  static bool wait_for(const std::function<bool()>& condition, seconds patience = seconds(60)) {
-    const auto end = std::chrono::steady_clock::now() + patience;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > end) return false;
-      std::this_thread::sleep_for(milliseconds(100));
-    }
-    return true;
   }
   void reload_agents() {
     for (auto& agent : agents_) {
@@ -166,22 +133,20 @@ class KeyChange : public testing::Test {
   }
   [[nodiscard]] Stored stored() const {
     Stored out;
-    for (std::uint64_t after = 0;;) {
-      const auto page =
-          collector_.get("/v1/samples?limit=500&after=" + std::to_string(after)).json();
+    EXPECT_TRUE(each_page_of_samples(collector_, [&](const nlohmann::json& page) {
+      for (const auto& report : page["reports"]) {
+        const auto reporter = report["reporter"].get<std::string>();
+        out.sequences[reporter].insert(report["sequence"].get<std::uint64_t>());
+        out.epochs.insert(reporter + report["epoch"].get<std::string>());
+      }
       for (const auto& sample : page["samples"]) {
-        out.sequences[sample["reporter"].get<std::string>()].insert(
-            sample["sequence"].get<std::uint64_t>());
-        out.epochs.insert(sample["reporter"].get<std::string>() +
-                          sample["epoch"].get<std::string>());
         out.sent += sample["sent"].get<std::uint64_t>();
         for (const char* kind : {"lost_forward", "lost_backward", "lost_unplaced"}) {
           out.lost += sample[kind].get<std::uint64_t>();
         }
       }
-      after = page["last_id"].get<std::uint64_t>();
-      if (!page["more"].get<bool>()) return out;
-    }
+    }));
+    return out;
   }
   void expect_no_report_missing() const {
     const Stored all = stored();
@@ -193,9 +158,9 @@ class KeyChange : public testing::Test {
     }
   }
 
-  CollectorProcess collector_;
-  std::string directory_;
-  std::array<std::unique_ptr<AgentProcess>, kAgents> agents_;
+  ProcessFleet fleet_{kAgents, 22'862};
+  CollectorProcess& collector_ = fleet_.collector;
+  std::vector<std::unique_ptr<AgentProcess>>& agents_ = fleet_.agents;
 };
 
 TEST_F(KeyChange, ProbesGetASecretAndChangeItAndNotOneIsRefused) {
