@@ -192,6 +192,7 @@ class Collector {
   std::string scan_error_;          // as told last
   bool plans_dirty_ = true;
   MonoTime plans_updated_;
+  MonoTime plans_rest_until_;
   MonoTime hello_planned_;  // when a new node was planned for without delay
   std::map<NodeId, std::vector<std::uint8_t>> stored_profiles_;  // as handed to the store
   bool solving_ = false;               // the first solve of this run was allowed
