@@ -205,6 +205,7 @@ void Collector::start() {
       loop_, config_.keys.enrolled_directory,
       [this](Result<DirectoryScan> scan) { on_scan(std::move(scan)); });
   directory_->start();
+  watch_hand(clock_.now());  // what ended while no collector ran is over before anybody looks
   publish_view();
   arm_pulse();
   arm_tick();

@@ -201,6 +201,7 @@ class Collector {
   MonoTime hello_planned_;  // when a new node was planned for without delay
   std::map<NodeId, std::vector<std::uint8_t>> stored_profiles_;  // as handed to the store
   bool solving_ = false;               // the first solve of this run was allowed
+  bool decided_ = false;               // ... and the planner has paths of its own
   std::vector<LinkId> changed_links_;  // since the last alarm solve was submitted
   MonoTime next_tick_solve_;           // ticks before it do not solve
   bool alarm_scheduled_ = false;

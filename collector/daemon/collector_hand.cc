@@ -274,7 +274,6 @@ void Collector::watch_hand(Now now) {
   solve_tick();
 }
 
-// Pins, and for held nodes what an earlier run published: its planner's memory is gone.
 void Collector::add_pins(optimizer::NetworkView& view) const {
   for (const Override& over : hand_.in_force()) {
     if (over.kind != HandKind::pin) continue;
@@ -294,10 +293,11 @@ void Collector::add_pins(optimizer::NetworkView& view) const {
   }
 }
 
-// What an earlier run of the collector published is still in use.
+// What an earlier run of the collector published is still in use, though renewed meanwhile under a
+// freeze.
 void Collector::add_earlier_paths(optimizer::NetworkView& view) const {
+  if (decided_) return;
   for (const auto& [id, published] : publisher_.tables()) {
-    if (!published.restored) continue;
     for (const Route& route : published.table->routes) {
       if (route.direction != Direction::push || route.candidates.empty()) continue;
       optimizer::EarlierPath path{id, route.target, {}};

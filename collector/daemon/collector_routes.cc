@@ -274,6 +274,7 @@ void Collector::on_outcome(SolveOutcome outcome) {
     solve_.last_refusal = outcome.guard.reason;
     return;
   }
+  decided_ = true;
   solve_.last_refusal.clear();
   solve_.moves += outcome.moves.size();
   if (outcome.all_tables) tables_differ_ = false;

@@ -4,9 +4,9 @@
 //
 // A body comes in parts as the network brings them and is never gathered here: a sink keeps the
 // first octets it needs, so a 16 MB key frame costs no memory. A carrier calls begin, body (any
-// number of times, together exactly `octets`), end, and never nests tags; a tag that the
-// connection's end cuts off has no end. Virtual, because either carrier feeds either sink. Single
-// thread.
+// number of times, together exactly `octets`), end, and never nests tags. A tag that is cut off, by
+// the connection's end or by the sender's abort (RTMP message 2), gets no end: the next begin, if
+// one comes, is a tag of its own. Virtual, because either carrier feeds either sink. Single thread.
 #pragma once
 
 #include <cstdint>

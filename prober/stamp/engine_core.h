@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "prober/stamp/clock_map.h"
 #include "prober/stamp/engine.h"
+#include "prober/stamp/probe_phase.h"
 #include "prober/stamp/reflector.h"
 #include "prober/stamp/sender_session.h"
 #include "prober/stamp/stamp_socket.h"
@@ -48,6 +49,9 @@ class Engine final : public StampEngine {
     std::uint32_t generation = 0;
     bool retired = false;
     MonoTime queued{};  // the due time of its valid entry in due_
+    ProbePhase phase = {};
+    // The other end of the link leaves its own schedule where it is.
+    [[nodiscard]] bool steers() const { return planned.link.from < planned.link.to; }
   };
   struct PortSockets {
     Port port;
@@ -80,6 +84,7 @@ class Engine final : public StampEngine {
   void drain_stamps(PortSockets& sockets);
   void drain_probes(PortSockets& sockets, Now now);
   void reflect(PortSockets& sockets, std::span<ReceivedDatagram> probes, Now now);
+  void note_phase(LinkId incoming, MonoTime received, Duration peer_interval, Now now);
   void choose_stamped(std::size_t count);
   void count_refusal(const Reflector::Outcome& outcome);
   void count_unauthenticated(LinkId link);

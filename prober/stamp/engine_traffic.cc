@@ -110,6 +110,7 @@ void Engine::reflect(PortSockets& sockets, std::span<ReceivedDatagram> probes, N
     }
     add_arrival(outcome.link, Arrival::Kind::peer_probe,
                 outcome.word ? outcome.word->flow : std::uint8_t{0}, received, outcome.word);
+    if (outcome.word) note_phase(outcome.link, received, outcome.word->interval, now);
     outcomes_[count] = outcome;
     outgoing_[count] = {.bytes = datagram.bytes,
                         .destination = datagram.source,
@@ -131,6 +132,15 @@ void Engine::reflect(PortSockets& sockets, std::span<ReceivedDatagram> probes, N
   const std::size_t failed = sockets.reflector->send(std::span(outgoing_).first(count), batch_);
   counters_.send_errors += failed;
   counters_.probes_reflected += count - failed;
+}
+
+void Engine::note_phase(LinkId incoming, MonoTime received, Duration peer_interval, Now now) {
+  if (incoming.from < incoming.to) return;  // theirs to steer
+  const auto known = slot_of_.find(incoming.reversed());
+  if (known == slot_of_.end()) return;
+  ProbePhase& phase = links_[known->second]->phase;
+  phase.on_peer_probe(received, peer_interval);
+  phase.on_answer_sent(now.mono);
 }
 
 // A session tells the transmit time of its newest answer only, with the first answer after it; of
@@ -201,6 +211,7 @@ void Engine::take_answer(PortSockets& sockets, std::uint8_t flow, const Received
   switch (out.verdict) {
     case SenderSession::Verdict::accepted:
       ++counters_.answers_received;
+      link.phase.on_answer(received);
       if (!link.retired) {
         add_arrival(link.planned.link.reversed(), Arrival::Kind::answer, flow, received, out.link);
       }
@@ -239,8 +250,14 @@ void Engine::send_due(Now now) {
     due_.pop_back();
     Link* link = links_[entry.slot].get();
     if (link == nullptr || link->queued != entry.due) continue;
+    bool sent = false;
     while (const auto due = link->session.take_due(now)) {
       ports_[link->port].outbox[due->flow].emplace_back(entry.slot, *due);
+      sent = true;
+    }
+    if (sent && link->steers()) {
+      link->phase.on_probe_sent(now.mono);
+      link->session.shift(link->phase.step(link->session.options().interval));
     }
     queue(entry.slot);
   }

@@ -117,6 +117,8 @@ class SenderSession {
   // Another seal for the probes from `now` on; not to or from twamp_light.
   void reseal(ProbeMode mode, std::optional<SessionKey> key, MonoTime now);
   void burst(std::uint32_t count, Duration interval, MonoTime now);
+  // Moves the schedule from the next regular probe on.
+  void shift(Duration step) { regular_due_ += step; }
   void set_hearing(Hearing hearing) { hearing_ = hearing; }
   // No more probes; open samples still close.
   void stop();

@@ -8,6 +8,9 @@
 // around each other place the simulation runs from 2 s before (more than a detector remembers)
 // until the link is clear again. A test compares this with a simulation of everything.
 //
+// Where the ends' probes come to rest is found first, without loss, by the real steering
+// (prober/stamp/probe_phase.h); there they stay, since steering moves nothing that is good enough.
+//
 // Loss is independent, or comes in bursts stepped in time: a direction is good or bad for
 // exponentially distributed times, whether or not somebody sends.
 #pragma once
@@ -30,6 +33,7 @@ struct NoiseOptions {
   Duration delay_ba = std::chrono::milliseconds(20);
   Duration jitter = std::chrono::milliseconds(2);
   DetectorOptions detector{};
+  bool steer = true;  // phases come to rest apart, not where they were drawn
   std::uint64_t seed = 1;
 };
 
@@ -49,6 +53,7 @@ class LinkNoise {
   LinkNoise(const NoiseOptions& options, Duration length)
       : options_(options), count_(static_cast<std::uint64_t>(length / kInterval)) {
     LP_ASSERT(options.jitter <= kJitterMax);
+    if (options.steer) first_due_ = settled_phases();
     const LinkSimulation phases = simulation(MonoTime{});
     first_probe_ = {phases.first_probe(0), phases.first_probe(1)};
     for (std::size_t from : {0, 1}) {
@@ -114,6 +119,7 @@ class LinkNoise {
     std::int64_t begin_ns;
     std::int64_t end_ns;
   };
+  static constexpr Duration kSettle = std::chrono::seconds(20);
   static constexpr std::uint64_t kBefore = 40;
   static constexpr std::uint64_t kAfter = 60;
   // How far, in probes, losses of answers may be from losses of probes to count as meeting.
@@ -132,19 +138,42 @@ class LinkNoise {
   }
   static double exponential(double mean, Rng& rng) { return -mean * std::log1p(-rng.uniform()); }
 
+  // When the first probe of each end is due if the phases are where steering leaves them.
+  [[nodiscard]] std::array<MonoTime, 2> settled_phases() const {
+    LinkSimulationOptions options = simulation_options();
+    options.steer = true;
+    Rng rng(mix(options_.seed));
+    const auto bound = static_cast<std::uint64_t>(options_.jitter.count());
+    options.fate = [&rng, bound](const SimulatedPacket&) {
+      return PacketFate{false,
+                        Duration(static_cast<std::int64_t>(bound == 0 ? 0 : rng.below(bound)))};
+    };
+    LinkSimulation sim(options);
+    sim.run_for(kSettle);
+    std::array<MonoTime, 2> due{};
+    for (std::size_t end : {0, 1})
+      due[end] = MonoTime{} + (sim.next_probe(end) - MonoTime{}) % kInterval;
+    return due;
+  }
+  [[nodiscard]] LinkSimulationOptions simulation_options() const {
+    return {.delay_ab = options_.delay_ab,
+            .delay_ba = options_.delay_ba,
+            .interval = kInterval,
+            .tick = kTick,
+            .detector = options_.detector,
+            .seed = options_.seed,
+            .steer = false,
+            .first_due = first_due_};
+  }
+
   // Phases depend on the seed alone, so a simulation may begin at any multiple of the interval.
   [[nodiscard]] LinkSimulation simulation(MonoTime begin) const {
     const std::uint64_t first = static_cast<std::uint64_t>((begin - MonoTime{}) / kInterval);
-    return LinkSimulation({.delay_ab = options_.delay_ab,
-                           .delay_ba = options_.delay_ba,
-                           .interval = kInterval,
-                           .tick = kTick,
-                           .detector = options_.detector,
-                           .seed = options_.seed,
-                           .fate = [this, begin, first](const SimulatedPacket& packet) {
-                             return fate(packet, first + packet.number,
-                                         packet.left + (begin - MonoTime{}));
-                           }});
+    LinkSimulationOptions options = simulation_options();
+    options.fate = [this, begin, first](const SimulatedPacket& packet) {
+      return fate(packet, first + packet.number, packet.left + (begin - MonoTime{}));
+    };
+    return LinkSimulation(options);
   }
 
   [[nodiscard]] PacketFate fate(const SimulatedPacket& packet, std::uint64_t number,
@@ -265,6 +294,7 @@ class LinkNoise {
 
   NoiseOptions options_;
   std::uint64_t count_;  // probes each way
+  std::optional<std::array<MonoTime, 2>> first_due_;
   std::array<MonoTime, 2> first_probe_;
   std::array<std::array<Bits, 2>, 2> lost_;  // by sender, by kind
   std::array<std::vector<Burst>, 2> bursts_;

@@ -4,11 +4,13 @@
 
 #include <array>
 #include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "agent/detect/detector.h"
 #include "base/rng.h"
+#include "prober/stamp/probe_phase.h"
 #include "tests/support/sim_clock.h"
 #include "tests/support/sim_path.h"
 
@@ -39,6 +41,10 @@ struct LinkSimulationOptions {
   DetectorOptions detector{};
   std::uint64_t seed = 1;
   FateOf fate{};  // if set, decides instead of `jitter` and `loss`
+  // End A steers the phase of its probes, as an agent's engine does.
+  bool steer = true;
+  // When the first probe of each end is due; otherwise drawn.
+  std::optional<std::array<MonoTime, 2>> first_due{};
 };
 
 class LinkSimulation {
@@ -55,6 +61,7 @@ class LinkSimulation {
                                .base = end == kA ? options.delay_ab : options.delay_ba,
                                .jitter = options.jitter};
       e.next_probe = MonoTime{} + phase();
+      if (options.first_due) e.next_probe = (*options.first_due)[end];
       e.next_tick = MonoTime{} + Duration(static_cast<std::int64_t>(
                                      rng_.below(static_cast<std::uint64_t>(options.tick.count()))));
       e.first_probe = e.next_tick;
@@ -93,6 +100,10 @@ class LinkSimulation {
   [[nodiscard]] MonoTime time() const { return time_; }
   // When probe 0 of this end leaves: with the first tick after it is due.
   [[nodiscard]] MonoTime first_probe(std::size_t end) const { return ends_[end].first_probe; }
+  // When the next regular probe of this end is due.
+  [[nodiscard]] MonoTime next_probe(std::size_t end) const { return ends_[end].next_probe; }
+  // How far apart probe and answer leave, at the end where they are closer.
+  [[nodiscard]] Duration apart() const { return ends_[kA].phase.apart(options_.interval); }
   [[nodiscard]] const Detector& detector(std::size_t end) const { return ends_[end].detector; }
   struct Marks {
     bool outbound = false;
@@ -135,6 +146,7 @@ class LinkSimulation {
     MonoTime next_probe;
     MonoTime next_tick;
     MonoTime first_probe;
+    prober::ProbePhase phase;
     std::uint64_t probes = 0;
     MonoTime expected_tick;
     std::uint32_t burst_left = 0;
@@ -187,16 +199,27 @@ class LinkSimulation {
                            .received_mono = arrival->time,
                            .peer_hears_us = packet.hears,
                            .peer_interval = options_.interval});
-      if (packet.is_answer) continue;
+      if (packet.is_answer) {
+        end.phase.on_answer(arrival->time);
+        continue;
+      }
+      end.phase.on_peer_probe(arrival->time, options_.interval);
+      end.phase.on_answer_sent(time_);
       answers_.push_back({.is_answer = true, .of_burst = packet.of_burst, .number = packet.number});
     }
     end.detector.on_arrivals(arrivals_, now, end.out);
     end.detector.judge(now, late, end.out);
     take_output(end);
     for (const Packet& answer : answers_) send(which, answer);
+    bool sent = false;
     for (; end.next_probe <= time_; end.next_probe += options_.interval, ++end.probes) {
       // A probe that is due long ago is missed by us, not sent late.
-      if (time_ - end.next_probe < options_.interval) send(which, {.number = end.probes});
+      sent = time_ - end.next_probe < options_.interval;
+      if (sent) send(which, {.number = end.probes});
+    }
+    if (sent) {
+      end.phase.on_probe_sent(time_);
+      if (options_.steer && which == kA) end.next_probe += end.phase.step(options_.interval);
     }
     for (; end.burst_left > 0 && end.burst_next <= time_; --end.burst_left) {
       send(which, {.of_burst = true, .number = end.burst_left});

@@ -60,6 +60,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "linkpilot-media " LINKPILOT_VERSION);
   media::MediaOptions options;
   std::vector<std::string> signers;
+  std::string listen;
   double tick_ms = 2;
   app.add_option("--name", options.name, "name of the node; names the output files")->required();
   app.add_option("--routes", options.routes.table_path, "route table the agent writes")->required();
@@ -70,6 +71,7 @@ int main(int argc, char** argv) {
                  "folder for NAME.receipts and NAME.events.jsonl")
       ->capture_default_str();
   app.add_option("--port", options.port, "UDP port, the same at every node")->capture_default_str();
+  app.add_option("--listen", listen, "address of this host to use, where it has other nodes too");
   app.add_option("--rate", options.datagrams_per_second, "datagrams per second of each stream")
       ->check(CLI::Range(0.1, 1000.0))
       ->capture_default_str();
@@ -87,6 +89,15 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (!listen.empty()) {
+    const auto address = IpAddress::parse(listen);
+    if (!address) {
+      std::fprintf(stderr, "linkpilot-media: --listen %s: %s\n", listen.c_str(),
+                   address.error().message.c_str());
+      return 2;
+    }
+    options.listen = *address;
   }
   for (const std::string& signer : signers) {
     const auto key = load_signing_public_key(signer);

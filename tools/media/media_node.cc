@@ -58,7 +58,7 @@ Result<std::unique_ptr<MediaNode>> MediaNode::create(MediaOptions options, Now n
   const std::string stem = options.output_folder + "/" + options.name;
   auto routes = RouteView::open(options.routes);
   if (!routes) return fail(routes.error());
-  auto socket = MediaSocket::bind(options.port);
+  auto socket = MediaSocket::bind(options.port, options.listen);
   if (!socket) return fail(socket.error());
   auto receipts = ReceiptLog::create(stem + ".receipts");
   if (!receipts) return fail(receipts.error());

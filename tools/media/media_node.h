@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "base/address.h"
 #include "base/result.h"
 #include "base/rng.h"
 #include "base/time.h"
@@ -36,6 +37,7 @@ struct MediaOptions {
   std::string name;  // of the files
   std::string output_folder = ".";
   std::uint16_t port = 7400;
+  IpAddress listen;                  // unspecified: all addresses of the host
   double datagrams_per_second = 50;  // of each stream
   double lookups_per_second = 1000;  // beside those for sending, over all targets in turn
   std::size_t datagram_bytes = 200;  // header and padding

@@ -31,6 +31,24 @@ UnixNanos stamp_of(const msghdr& header, UnixNanos fallback) {
   return fallback;
 }
 
+socklen_t write_address(sockaddr_storage& out, bool ipv6, const IpAddress& address,
+                        std::uint16_t port) {
+  if (ipv6) {
+    sockaddr_in6 to{};
+    to.sin6_family = AF_INET6;
+    to.sin6_port = htons(port);
+    std::memcpy(&to.sin6_addr, address.octets.data(), address.octets.size());
+    std::memcpy(&out, &to, sizeof to);
+    return sizeof to;
+  }
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  std::memcpy(&to.sin_addr, address.octets.data() + 12, 4);
+  std::memcpy(&out, &to, sizeof to);
+  return sizeof to;
+}
+
 }  // namespace
 
 struct MediaSocket::State {
@@ -61,7 +79,7 @@ MediaSocket::MediaSocket(std::unique_ptr<State> state) : state_(std::move(state)
 MediaSocket::MediaSocket(MediaSocket&&) noexcept = default;
 MediaSocket::~MediaSocket() = default;
 
-Result<MediaSocket> MediaSocket::bind(std::uint16_t port) {
+Result<MediaSocket> MediaSocket::bind(std::uint16_t port, const IpAddress& address) {
   auto state = std::make_unique<State>();
   state->socket = ::socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (state->socket < 0) {  // a kernel without IPv6
@@ -83,23 +101,12 @@ Result<MediaSocket> MediaSocket::bind(std::uint16_t port) {
     (void)::setsockopt(state->socket, SOL_SOCKET, SO_RCVBUF, &kReceiveBufferBytes,
                        sizeof kReceiveBufferBytes);
   }
-  sockaddr_storage local{};
-  socklen_t length = sizeof(sockaddr_in);
-  if (state->ipv6) {
-    if (::setsockopt(state->socket, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) {
-      return failed("serve IPv4 and IPv6 on one socket");
-    }
-    sockaddr_in6 any{};
-    any.sin6_family = AF_INET6;
-    any.sin6_port = htons(port);
-    std::memcpy(&local, &any, sizeof any);
-    length = sizeof any;
-  } else {
-    sockaddr_in any{};
-    any.sin_family = AF_INET;
-    any.sin_port = htons(port);
-    std::memcpy(&local, &any, sizeof any);
+  if (state->ipv6 &&
+      ::setsockopt(state->socket, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) != 0) {
+    return failed("serve IPv4 and IPv6 on one socket");
   }
+  sockaddr_storage local{};
+  const socklen_t length = write_address(local, state->ipv6, address, port);
   if (::bind(state->socket, reinterpret_cast<const sockaddr*>(&local), length) != 0) {
     return failed(fmt::format("bind UDP port {}", port).c_str());
   }
@@ -143,21 +150,7 @@ void MediaSocket::send(const IpAddress& address, std::uint16_t port,
   if (state.queued == kBatch) flush();
   const std::size_t i = state.queued++;
   std::memcpy(state.send_bytes[i].data(), bytes.data(), bytes.size());
-  socklen_t length = sizeof(sockaddr_in6);
-  if (state.ipv6) {
-    sockaddr_in6 to{};
-    to.sin6_family = AF_INET6;
-    to.sin6_port = htons(port);
-    std::memcpy(&to.sin6_addr, address.octets.data(), address.octets.size());
-    std::memcpy(&state.destinations[i], &to, sizeof to);
-  } else {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    std::memcpy(&to.sin_addr, address.octets.data() + 12, 4);
-    std::memcpy(&state.destinations[i], &to, sizeof to);
-    length = sizeof to;
-  }
+  const socklen_t length = write_address(state.destinations[i], state.ipv6, address, port);
   state.send_parts[i] = {state.send_bytes[i].data(), bytes.size()};
   msghdr& header = state.send_headers[i].msg_hdr;
   header = {};

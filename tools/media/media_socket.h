@@ -18,7 +18,8 @@ class MediaSocket {
  public:
   inline static constexpr std::size_t kBatch = 64;
 
-  [[nodiscard]] static Result<MediaSocket> bind(std::uint16_t port);
+  // On one address of this host; unspecified: on all of them.
+  [[nodiscard]] static Result<MediaSocket> bind(std::uint16_t port, const IpAddress& address = {});
   MediaSocket(MediaSocket&&) noexcept;
   MediaSocket& operator=(MediaSocket&&) = delete;
   ~MediaSocket();

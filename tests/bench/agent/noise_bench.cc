@@ -33,6 +33,7 @@ struct Settings {
   int pairs = 91;
   std::uint64_t seed = 1;
   double jitter_ms = 2.0;
+  bool steer = true;
   std::string dump;
 };
 
@@ -48,6 +49,7 @@ NoiseOptions pair_options(const Settings& settings, const Scenario& scenario, in
   options.delay_ab = from_ms(1.0 + 149.0 * place.uniform());
   options.delay_ba = from_ms(to_ms(options.delay_ab) * (1.0 + 0.1 * place.uniform()));
   options.jitter = from_ms(settings.jitter_ms);
+  options.steer = settings.steer;
   Rng draw(place.next() ^ static_cast<std::uint64_t>(day) << 20U ^
            static_cast<std::uint64_t>(&scenario - kScenarios) << 40U);
   options.seed = draw.next();
@@ -102,6 +104,7 @@ int main(int argc, char** argv) {
   app.add_option("--seed", settings.seed, "of all draws");
   app.add_option("--jitter-ms", settings.jitter_ms, "uniform, on top of each link's delay")
       ->check(CLI::Range(0.0, 10.0));
+  app.add_flag("!--unsteered", settings.steer, "leave the probes' phases where chance put them");
   app.add_option("--dump", settings.dump, "write a line per skip into this file");
   CLI11_PARSE(app, argc, argv);
   std::ofstream dump;

@@ -1,13 +1,32 @@
 # A collector in a folder of its own, and the fleet that plays to it: what ingest and storm share.
 
+import contextlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
+import tempfile
 import threading
-import time
 import urllib.request
+
+
+def add_fleet_options(parser, agents, links):
+    parser.add_argument("--agents", type=int, default=agents, help="default: %(default)s")
+    parser.add_argument("--links", type=int, default=links, help="samples a report (default: %(default)s)")
+    parser.add_argument("--directory", type=pathlib.Path, default=None,
+                        help="where the store lies (default: the temporary directory)")
+
+
+@contextlib.contextmanager
+def run_folder(name, arguments):
+    """A folder for one run, removed with everything in it."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=f"lp-{name}-", dir=arguments.directory))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def fleet_command(build_dir, options):
@@ -106,9 +125,11 @@ class Collector:
     def pid(self):
         return self.process.pid
 
-    def fleet_options(self):
+    def fleet_options(self, arguments):
         return ["--keys", str(self.folder / "keys"), "--collector", self.address,
-                "--collector-key", str(self.folder / "collector.key.pub")]
+                "--collector-key", str(self.folder / "collector.key.pub"),
+                "--store", str(self.folder / "collector.sqlite"),
+                "--agents", str(arguments.agents), "--links", str(arguments.links)]
 
     def get(self, path):
         url = f"http://127.0.0.1:{self.http_port}{path}"
@@ -134,15 +155,6 @@ class Collector:
         used = sum(path.stat().st_size for path in (self.folder / "collector.sqlite-reports").iterdir())
         samples = result["store"]["reports"] * result["links_per_report"]
         return used / samples if samples else 0.0
-
-
-def wait_until(done, seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if done():
-            return True
-        time.sleep(0.05)
-    return False
 
 
 os.environ.setdefault("LC_ALL", "C")

@@ -13,18 +13,17 @@ windows allow (`saturated.*`).
 import argparse
 import shutil
 import sys
-import tempfile
 import pathlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from collector_process import Collector, Watch, directory_bytes, fleet_json  # noqa: E402
+from collector_process import (  # noqa: E402
+    Collector, Watch, add_fleet_options, directory_bytes, fleet_json, run_folder)
 from frame import Frame, add_options, progress  # noqa: E402
 
 
 def run_once(arguments, rate, number):
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="lp-ingest-", dir=arguments.directory))
-    try:
+    with run_folder("ingest", arguments) as folder:
         collector = Collector(arguments.build_dir, folder,
                               store=f'retention = "10min"\nsize_max = "{arguments.store_size}"',
                               agents=arguments.agents)
@@ -32,10 +31,9 @@ def run_once(arguments, rate, number):
             watch = Watch(lambda: directory_bytes(folder, "collector.sqlite"))
             with watch:
                 result = fleet_json(arguments.build_dir, [
-                    "load", *collector.fleet_options(), "--agents", str(arguments.agents),
-                    "--links", str(arguments.links), "--cells", str(arguments.cells),
+                    "load", *collector.fleet_options(arguments), "--cells", str(arguments.cells),
                     "--rate", str(rate), "--seconds", str(arguments.seconds),
-                    "--collector-pid", str(collector.pid), "--store", str(folder / "collector.sqlite")])
+                    "--collector-pid", str(collector.pid)])
             metrics = collector.metrics()
             status = collector.status()
         taken = int(metrics['linkpilot_collector_reports_total{fate="taken"}'])
@@ -52,23 +50,18 @@ def run_once(arguments, rate, number):
                             dirs_exist_ok=True)
             shutil.copy(folder / "collector.sqlite", arguments.dump)
         return result
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, runs=3)
-    parser.add_argument("--agents", type=int, default=200, help="default: %(default)s")
-    parser.add_argument("--links", type=int, default=199, help="samples a report (default: %(default)s)")
+    add_fleet_options(parser, agents=200, links=199)
     parser.add_argument("--cells", type=int, default=12, help="of a sample's sketch (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=1e6, help="samples/s (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=15, help="measured, a run (default: %(default)s)")
     parser.add_argument("--store-size", default="640MiB", help="[store] size_max (default: %(default)s)")
     parser.add_argument("--saturate", action="store_true", help="one more run without a set rate")
-    parser.add_argument("--directory", type=pathlib.Path, default=None,
-                        help="where the store lies (default: the temporary directory)")
     arguments = parser.parse_args()
     if arguments.dump:
         arguments.dump.mkdir(parents=True, exist_ok=True)

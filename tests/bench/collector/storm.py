@@ -16,18 +16,16 @@ store does not hold, or never taken; `alarms_lost`: alarms without an event.
 import argparse
 import json
 import pathlib
-import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from datetime import datetime, timezone
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from collector_process import Collector, fleet_command  # noqa: E402
+from collector_process import Collector, add_fleet_options, fleet_command, run_folder  # noqa: E402
 from frame import Frame, add_options, progress  # noqa: E402
 
 
@@ -84,18 +82,16 @@ def delays_ms(raised, seen):
 
 
 def run_once(arguments):
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="lp-storm-", dir=arguments.directory))
-    try:
+    with run_folder("storm", arguments) as folder:
         collector = Collector(arguments.build_dir, folder, agents=arguments.agents,
                               store='retention = "1h"\nsize_max = "8GiB"')
         with collector:
             reader = EventReader(collector)
             reader.start()
             fleet = subprocess.Popen(fleet_command(arguments.build_dir, [
-                "storm", *collector.fleet_options(), "--agents", str(arguments.agents),
-                "--links", str(arguments.links), "--history", str(arguments.history),
-                "--backlog", str(arguments.backlog), "--alarms", str(arguments.alarms),
-                "--store", str(folder / "collector.sqlite")]), stdout=subprocess.PIPE, text=True)
+                "storm", *collector.fleet_options(arguments), "--history", str(arguments.history),
+                "--backlog", str(arguments.backlog), "--alarms", str(arguments.alarms)]),
+                stdout=subprocess.PIPE, text=True)
             try:
                 if not fleet.stdout.readline():
                     raise SystemExit("linkpilot-fleet storm failed")
@@ -128,16 +124,13 @@ def run_once(arguments):
             "lost": result["store"]["missing"] + result["reports_unacked"],
             "duplicated": result["store"]["twice"]})
         return result
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, runs=3)
-    parser.add_argument("--agents", type=int, default=500, help="default: %(default)s")
-    parser.add_argument("--links", type=int, default=100, help="samples a report (default: %(default)s)")
+    add_fleet_options(parser, agents=500, links=100)
     parser.add_argument("--history", type=int, default=16,
                         help="reports of each agent before the outage (default: %(default)s)")
     parser.add_argument("--backlog", type=int, default=200,
@@ -145,8 +138,6 @@ def main() -> int:
     parser.add_argument("--alarms", type=float, default=20,
                         help="a second, of all agents (default: %(default)s)")
     parser.add_argument("--away", type=float, default=5, help="seconds without a collector")
-    parser.add_argument("--directory", type=pathlib.Path, default=None,
-                        help="where the store lies (default: the temporary directory)")
     arguments = parser.parse_args()
     frame = Frame("storm", arguments)
     results = []

@@ -4,11 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -18,6 +16,7 @@
 #include <set>
 
 #include "tests/component/agent/process_fleet.h"
+#include "tests/component/collector/command_line.h"
 
 namespace linkpilot::test {
 namespace {
@@ -28,11 +27,6 @@ using std::chrono::seconds;
 using testing::HasSubstr;
 
 constexpr std::size_t kAgents = 2;
-
-struct CliRun {
-  int exit_code = -1;
-  std::string output;
-};
 
 // What the collector's store holds, by reporter.
 struct Stored {
@@ -55,22 +49,11 @@ class KeyChange : public testing::Test {
   [[nodiscard]] std::string file(const std::string& name) const {
     return collector_.folder() + "/" + name;
   }
-  CliRun cli(const std::string& arguments) {
-    const std::string command = std::string(LINKPILOT_CLI) + " --collector " +
-                                collector_.http_url() + " --token-file " + file("token") + " " +
-                                arguments + " 2>&1";
-    CliRun ran;
-    FILE* pipe = ::popen(command.c_str(), "r");
-    if (pipe == nullptr) return ran;
-    std::array<char, 512> chunk{};
-    while (const std::size_t got = std::fread(chunk.data(), 1, chunk.size(), pipe)) {
-      ran.output.append(chunk.data(), got);
-    }
-    ran.exit_code = WEXITSTATUS(::pclose(pipe));
-    return ran;
+  [[nodiscard]] collector::CliRun cli(const std::string& arguments) const {
+    return collector::run_cli(collector_, arguments);
   }
   void must(const std::string& arguments) {
-    const CliRun ran = cli(arguments);
+    const collector::CliRun ran = cli(arguments);
     EXPECT_EQ(ran.exit_code, 0) << arguments << "\n" << ran.output;
   }
   void reload_agents() {

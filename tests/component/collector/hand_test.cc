@@ -3,22 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <array>
+#include <algorithm>
 #include <atomic>
-#include <cstdio>
 #include <thread>
 
+#include "tests/component/collector/command_line.h"
 #include "tests/component/collector/fleet.h"
 
 namespace linkpilot::collector {
 namespace {
 
 using testing::HasSubstr;
-
-struct Ran {
-  int exit_code = -1;
-  std::string output;  // both streams
-};
 
 class CollectorHand : public testing::Test {
  protected:
@@ -71,20 +66,7 @@ class CollectorHand : public testing::Test {
     return process.post("/v1/hand", body.dump(), token.empty() ? process.token() : token);
   }
 
-  Ran cli(const std::string& arguments) {
-    const std::string command = std::string(LINKPILOT_CLI) + " --collector " + process.http_url() +
-                                " --token-file " + process.folder() + "/token " + arguments +
-                                " 2>&1";
-    Ran ran;
-    FILE* pipe = ::popen(command.c_str(), "r");
-    if (pipe == nullptr) return ran;
-    std::array<char, 512> chunk{};
-    while (const std::size_t got = std::fread(chunk.data(), 1, chunk.size(), pipe)) {
-      ran.output.append(chunk.data(), got);
-    }
-    ran.exit_code = WEXITSTATUS(::pclose(pipe));
-    return ran;
-  }
+  CliRun cli(const std::string& arguments) { return run_cli(process, arguments); }
 
   std::vector<NodeId> pushed_path(const std::string& node, NodeId to) {
     for (const Route& route : fleet.table(node).routes) {
@@ -104,6 +86,40 @@ class CollectorHand : public testing::Test {
     return {};
   }
 
+  // What the store must keep of an override, whoever asks.
+  static nlohmann::json kept_of(const nlohmann::json& over) {
+    nlohmann::json kept;
+    for (const char* key : {"id", "kind", "author", "reason", "created_at", "expires_at"}) {
+      kept[key] = over.value(key, nlohmann::json());
+    }
+    return kept;
+  }
+
+  void agents_return() {
+    for (const char* name : {"a", "b", "c"}) {
+      fleet.connect(name, name).run_id = 9;
+      fleet.at(name).epoch = 78;
+      ASSERT_TRUE(fleet.greet(name)) << name;
+    }
+  }
+  // SIGKILL, and a restart that finds the override as it was ordered.
+  void expect_survives_a_kill(const std::string& kind) {
+    const nlohmann::json before = kept_of(override_of(kind));
+    ASSERT_EQ(before["author"], "ana@ops");
+    ASSERT_EQ(before["reason"], "a test");
+    ASSERT_TRUE(before["expires_at"].is_string());
+    process.kill_hard();
+    process.start();
+    EXPECT_EQ(kept_of(override_of(kind)), before);
+    agents_return();
+    // Its first tables of this run, if it publishes any.
+    (void)fleet.live([&] { return !fleet.at("a").heard.tables.empty(); }, std::chrono::seconds(8));
+  }
+  void live_for_rounds(int count) {
+    int rounds = 0;
+    ASSERT_TRUE(fleet.live([&] { return ++rounds > count; }));
+  }
+
   CollectorProcess process;
   ScriptedFleet fleet;
   NodeId a, b, c;
@@ -119,25 +135,18 @@ TEST_F(CollectorHand, APinIsFollowedListedSurvivesAKillAndIsUndone) {
   ASSERT_TRUE(fleet.live([&] { return override_of("pin")["effect"] == "followed"; }));
   const nlohmann::json routes = process.get("/v1/routes?node=a&to=c").json();
   EXPECT_THAT(routes.dump(), HasSubstr("pin a to c via b by ana@ops"));
-  const Ran explained = cli("route explain a c");
+  const CliRun explained = cli("route explain a c");
   EXPECT_THAT(explained.output, HasSubstr("by the operator's hand: pin a to c via b"));
 
-  process.kill_hard();
-  process.start();
-  for (const char* name : {"a", "b", "c"}) {
-    fleet.connect(name, name).run_id = 9;
-    fleet.at(name).epoch = 78;
-    ASSERT_TRUE(fleet.greet(name));
-  }
-  EXPECT_EQ(override_of("pin")["author"], "ana@ops");
+  expect_survives_a_kill("pin");
   ASSERT_TRUE(fleet.live([&] {
     return !fleet.at("a").heard.tables.empty() && pushed_path("a", c) == std::vector{b, c};
   }));
 
-  const Ran unpinned = cli("route unpin a c --reason done --author bo");
+  const CliRun unpinned = cli("route unpin a c --reason done --author bo");
   EXPECT_EQ(unpinned.exit_code, 0) << unpinned.output;
   EXPECT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{c}; }));
-  const Ran audit = cli("audit");
+  const CliRun audit = cli("audit");
   EXPECT_THAT(audit.output, HasSubstr("unpin"));
   EXPECT_THAT(audit.output, HasSubstr("ana@ops"));
 }
@@ -149,7 +158,7 @@ TEST_F(CollectorHand, APinOverADeadLinkIsNotFollowedAndSaysSo) {
   fleet.at("b").alarm(cut, LinkState::dead, true);
   fleet.at("c").alarm(cut, LinkState::dead, true);
   ASSERT_TRUE(fleet.live([&] { return pushed_path("b", c) == std::vector{a, c}; }));
-  const Ran pinned = cli("route pin a c --via b --for 10min --reason try");
+  const CliRun pinned = cli("route pin a c --via b --for 10min --reason try");
   EXPECT_EQ(pinned.exit_code, 0) << pinned.output;
   EXPECT_THAT(pinned.output, HasSubstr("not followed now: the link b/0>c/0 is dead"));
   EXPECT_EQ(override_of("pin")["effect"], "not followed: the link b/0>c/0 is dead");
@@ -180,14 +189,13 @@ TEST_F(CollectorHand, DrainWithWaitReturnsWhenNoTableInUseRelaysByTheNode) {
   ASSERT_GT(relayed_by(b), 0U);
   fleet.at("a").acknowledge_tables = false;  // its media may still go the old way
   std::atomic<bool> done{false};
-  Ran ran;
+  CliRun ran;
   std::thread shell([&] {
     ran = cli("node drain b --for 5min --reason upgrade --wait");
     done = true;
   });
   EXPECT_TRUE(fleet.live([&] { return relayed_by(b) == 0; }));
-  int rounds = 0;
-  EXPECT_TRUE(fleet.live([&] { return ++rounds > 200; }));
+  live_for_rounds(200);
   EXPECT_FALSE(done.load()) << "a has not loaded its table yet";
   EXPECT_EQ(override_of("drain")["waiting_for"], nlohmann::json::array({"a"}));
   fleet.at("a").acknowledge_tables = true;
@@ -204,7 +212,7 @@ TEST_F(CollectorHand, TheLastNodeOfARegionAndEveryUnsoundOrderAreRefusedInASente
   bring_up();
   ASSERT_EQ(order({{"action", "drain"}, {"node", "a"}}).status, 200);
   ASSERT_EQ(order({{"action", "drain"}, {"node", "b"}}).status, 200);
-  const Ran last = cli("node drain c --reason oops");
+  const CliRun last = cli("node drain c --reason oops");
   EXPECT_EQ(last.exit_code, 1);
   EXPECT_THAT(last.output, HasSubstr("c is the last working node"));
   EXPECT_THAT(last.output, HasSubstr("undrain one, first"));
@@ -240,12 +248,11 @@ TEST_F(CollectorHand, AFreezeHoldsEveryTableAndAThawLetsGo) {
   const LinkId cut{{a, PortIndex{0}}, {c, PortIndex{0}}};
   fleet.at("a").alarm(cut, LinkState::dead, true);
   fleet.at("c").alarm(cut, LinkState::dead, true);
-  int rounds = 0;
-  ASSERT_TRUE(fleet.live([&] { return ++rounds > 300; }));
+  live_for_rounds(300);
   EXPECT_EQ(fleet.at("a").heard.tables.size(), tables);
   EXPECT_EQ(pushed_path("a", c), std::vector{c});
   EXPECT_THAT(cli("status").output, HasSubstr("by hand: freeze by ana@ops"));
-  const Ran thawed = cli("route thaw --reason done");
+  const CliRun thawed = cli("route thaw --reason done");
   EXPECT_EQ(thawed.exit_code, 0) << thawed.output;
   // Their reports have told of answered probes since.
   fleet.at("a").alarm(cut, LinkState::dead, true);
@@ -261,7 +268,7 @@ TEST_F(CollectorHand, ARollbackPublishesTheOldRoutesUntilItIsThawed) {
   ASSERT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{b, c}; }));
   const std::uint64_t pinned = fleet.table("a").version.version;
 
-  const Ran back = cli("route rollback " + std::to_string(old) + " --reason worse --for 10min");
+  const CliRun back = cli("route rollback " + std::to_string(old) + " --reason worse --for 10min");
   EXPECT_EQ(back.exit_code, 0) << back.output;
   ASSERT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{c}; }));
   EXPECT_GT(fleet.table("a").version.version, pinned) << "a new version with the old routes";
@@ -279,6 +286,113 @@ TEST_F(CollectorHand, AutoOffKeepsAHealthyPathAndLeavesADeadOne) {
   fleet.at("c").alarm(cut, LinkState::dead, true);
   ASSERT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{b, c}; }));
   EXPECT_EQ(cli("auto on --reason done").exit_code, 0);
+}
+
+TEST_F(CollectorHand, ADrainSurvivesAKillAndUndrainBringsTheNodeBack) {
+  make_b_the_best_relay();
+  bring_up();
+  ASSERT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{b, c}; },
+                         std::chrono::seconds(90)));
+  ASSERT_EQ(order({{"action", "drain"}, {"node", "b"}}).status, 200);
+  ASSERT_TRUE(fleet.live([&] { return relayed_by(b) == 0; }));
+  expect_survives_a_kill("drain");
+  ASSERT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{c}; }));
+  live_for_rounds(300);
+  EXPECT_EQ(relayed_by(b), 0U);
+  EXPECT_EQ(cli("node undrain b --reason done").exit_code, 0);
+  EXPECT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{b, c}; },
+                         std::chrono::seconds(90)));
+}
+
+TEST_F(CollectorHand, AFreezeSurvivesAKillAndHoldsWhatIsInUse) {
+  bring_up();
+  ASSERT_EQ(order({{"action", "freeze"}}).status, 200);
+  const std::uint64_t frozen = fleet.table("a").version.version;
+  expect_survives_a_kill("freeze");
+  const LinkId cut{{a, PortIndex{0}}, {c, PortIndex{0}}};
+  fleet.mute = {"a", "c"};  // their reports would tell of answered probes
+  fleet.at("a").alarm(cut, LinkState::dead, true);
+  fleet.at("c").alarm(cut, LinkState::dead, true);
+  live_for_rounds(300);
+  EXPECT_EQ(pushed_path("a", c), std::vector{c});
+  EXPECT_EQ(fleet.table("a").version.version, frozen) << "not even a new table";
+  EXPECT_EQ(cli("route thaw --reason done").exit_code, 0);
+  EXPECT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{b, c}; }));
+}
+
+TEST_F(CollectorHand, AutoOffSurvivesAKillAndKeepsTheDearerPath) {
+  bring_up();
+  ASSERT_EQ(order({{"action", "auto_off"}}).status, 200);
+  make_b_the_best_relay();
+  expect_survives_a_kill("auto_off");
+  // Longer than confirmation and dwell of a better path.
+  ASSERT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{c}; }));
+  live_for_rounds(3000);
+  EXPECT_EQ(pushed_path("a", c), std::vector{c});
+  EXPECT_EQ(cli("auto on --reason done").exit_code, 0);
+  EXPECT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{b, c}; },
+                         std::chrono::seconds(90)));
+}
+
+TEST_F(CollectorHand, ARollbackSurvivesAKillAndAThawLetsTheSolverGoOn) {
+  bring_up();
+  const std::uint64_t old = fleet.table("a").version.version;
+  ASSERT_EQ(order({{"action", "pin"}, {"node", "a"}, {"target", "c"}, {"via", {"b"}}}).status, 200);
+  ASSERT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{b, c}; }));
+  ASSERT_EQ(order({{"action", "rollback"}, {"version", old}}).status, 200);
+  ASSERT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{c}; }));
+  expect_survives_a_kill("rollback");
+  EXPECT_FALSE(override_of("pin").is_null()) << "and what it overrules";
+  live_for_rounds(300);
+  EXPECT_EQ(pushed_path("a", c), std::vector{c});
+  ASSERT_EQ(order({{"action", "thaw"}}).status, 200);
+  EXPECT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{b, c}; }));
+}
+
+TEST_F(CollectorHand, WhatExpiresWhileTheCollectorIsDownIsOverWhenItComesUp) {
+  bring_up();
+  const std::uint64_t version = fleet.table("a").version.version;
+  const std::vector<std::string> kinds = {"pin", "drain", "auto_off", "freeze", "rollback"};
+  for (const std::string& kind : kinds) {
+    nlohmann::json body = {{"action", kind}, {"for_ms", 3000}};
+    if (kind == "pin") body.update({{"node", "a"}, {"target", "c"}, {"via", {"b"}}});
+    if (kind == "drain") body["node"] = "c";
+    if (kind == "rollback") body["version"] = version;
+    const auto answer = order(body);
+    ASSERT_EQ(answer.status, 200) << answer.body;
+    ASSERT_TRUE(answer.json()["durable"].get<bool>()) << kind;
+  }
+  process.kill_hard();
+  ASSERT_FALSE(run_until(fleet.loop, [] { return false; }, std::chrono::milliseconds(3500)));
+  process.start();
+  EXPECT_EQ(process.get("/v1/hand").json()["overrides"], nlohmann::json::array())
+      << "not for a moment";
+  const nlohmann::json audit = process.get("/v1/audit").json();
+  for (const std::string& kind : kinds) {
+    const auto ended = std::count_if(
+        audit["entries"].begin(), audit["entries"].end(), [&](const nlohmann::json& entry) {
+          return entry["action"] == kind && entry["outcome"] == "expired" &&
+                 entry["reason"] == "a test" &&
+                 entry["detail"].get<std::string>().starts_with("ordered by ana@ops");
+        });
+    EXPECT_EQ(ended, 1) << kind << " in " << audit.dump();
+  }
+  agents_return();
+  EXPECT_TRUE(fleet.live([&] {
+    return !fleet.at("a").heard.tables.empty() && pushed_path("a", c) == std::vector{c};
+  }));
+}
+
+TEST_F(CollectorHand, WhatARestartFoundInForceStillEndsAtItsExpiry) {
+  bring_up();
+  ASSERT_EQ(
+      order({{"action", "pin"}, {"node", "a"}, {"target", "c"}, {"via", {"b"}}, {"for_ms", 12'000}})
+          .status,
+      200);
+  ASSERT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{b, c}; }));
+  expect_survives_a_kill("pin");
+  EXPECT_TRUE(fleet.live([&] { return override_of("pin").is_null(); }));
+  EXPECT_TRUE(fleet.live([&] { return pushed_path("a", c) == std::vector{c}; }));
 }
 
 }  // namespace

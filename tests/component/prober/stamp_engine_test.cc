@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <optional>
 #include <thread>
 
 #include "base/rng.h"
@@ -166,6 +168,29 @@ INSTANTIATE_TEST_SUITE_P(Families, EngineOverLoopback,
                          testing::Values(std::tuple("127.0.0.1", ProbeMode::stamp),
                                          std::tuple("::1", ProbeMode::stamp),
                                          std::tuple("127.0.0.1", ProbeMode::stamp_authenticated)));
+
+TEST(StampEngine, SteersItsProbesAwayFromItsAnswers) {
+  EnginePair pair("127.0.0.1");
+  pair.plan(milliseconds(50), 1);
+  pair.run_for(seconds(4));
+  pair.arrivals_a.clear();
+  pair.run_for(seconds(2));
+  // How long before each answer to A the newest probe of B arrived, as a distance from zero.
+  std::vector<Duration> apart;
+  std::optional<MonoTime> probe;
+  for (const Arrival& arrival : pair.arrivals_a) {
+    if (arrival.kind == Arrival::Kind::peer_probe) {
+      probe = arrival.received_mono;
+    } else if (probe) {
+      const Duration after = (arrival.received_mono - *probe) % milliseconds(50);
+      apart.push_back(std::min(after, milliseconds(50) - after));
+    }
+  }
+  ASSERT_GT(apart.size(), 10U);
+  std::ranges::sort(apart);
+  // Without a round trip to speak of, half an interval is where it should be.
+  EXPECT_GT(apart[apart.size() / 2], milliseconds(15));
+}
 
 TEST(StampEngine, KeepsSequencesAndPhaseOfLinksThatStayInThePlan) {
   EnginePair pair("127.0.0.1");

@@ -35,6 +35,31 @@ TEST(LinkNoise, FindsTheSkipsOfBurstsThatSimulatingEverythingFinds) {
   EXPECT_EQ(noise.skips(), everything);
 }
 
+TEST(LinkNoise, FindsTheSameSkipsWherePhasesAreLeftToChance) {
+  NoiseOptions options = lax(0.06, milliseconds(20), 6);
+  options.steer = false;
+  LinkNoise noise(options, hours(1));
+  EXPECT_EQ(noise.skips(), noise.skips_of_everything());
+}
+
+// Probe and answer that leave together are lost together; ticks of 5 ms and jitter leave less than
+// the quarter of an interval that steering aims at.
+TEST(LinkSimulation, SteeringKeepsProbesAndAnswersApartOnNearlyEveryLink) {
+  constexpr int kLinks = 200;
+  int close = 0;
+  Rng rng(7);
+  for (int i = 0; i < kLinks; ++i) {
+    const Duration there(static_cast<std::int64_t>(1e6 * (1 + 149 * rng.uniform())));
+    LinkSimulation sim({.delay_ab = there,
+                        .delay_ba = there + there / 20,
+                        .jitter = milliseconds(2),
+                        .seed = rng.next()});
+    sim.run_for(std::chrono::seconds(10));
+    close += sim.apart() < milliseconds(7) ? 1 : 0;
+  }
+  EXPECT_LE(close, kLinks / 20);
+}
+
 TEST(LinkNoise, LeavesMostOfACleanDayUnsimulated) {
   LinkNoise noise({.loss = 0.005}, hours(24));
   EXPECT_EQ(noise.skips(), std::vector<LinkNoise::Skip>{});

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "prober/media/rtmp/chunk_reader.h"
-#include "tests/unit/prober/rtmp/read_chunks.h"
+#include "tests/unit/prober/media/rtmp/read_chunks.h"
 
 namespace linkpilot::rtmp {
 namespace {

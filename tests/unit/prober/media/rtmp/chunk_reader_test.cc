@@ -5,7 +5,7 @@
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 
-#include "tests/unit/prober/rtmp/read_chunks.h"
+#include "tests/unit/prober/media/rtmp/read_chunks.h"
 
 namespace linkpilot::rtmp {
 namespace {

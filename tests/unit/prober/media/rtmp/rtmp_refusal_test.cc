@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "tests/unit/prober/rtmp/scripted_session.h"
+#include "tests/unit/prober/media/rtmp/scripted_session.h"
 
 namespace linkpilot::rtmp {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "prober/media/rtmp/rtmp_client.h"
 #include "tests/support/rtmp_wire.h"
-#include "tests/unit/prober/rtmp/read_chunks.h"
+#include "tests/unit/prober/media/rtmp/read_chunks.h"
 
 namespace linkpilot::rtmp {
 

@@ -5,7 +5,7 @@
 
 #include <limits>
 
-#include "tests/unit/prober/rtmp/scripted_session.h"
+#include "tests/unit/prober/media/rtmp/scripted_session.h"
 
 namespace linkpilot::rtmp {
 namespace {
