@@ -22,6 +22,7 @@
 #include "base/result.h"
 #include "base/runtime/files.h"
 #include "base/time.h"
+#include "prober/media/dial/dial_report.h"
 
 namespace linkpilot::prober {
 
@@ -47,6 +48,9 @@ struct LagCounts {
   // Upper edge of the bucket below which a share q lies; counts of `before` are taken out.
   [[nodiscard]] Duration quantile(double q, const LagCounts& before) const;
 };
+
+// What a dial that ran between two copies of the counts may say of its own machine.
+[[nodiscard]] ProbeHealth health_between(const LagCounts& before, const LagCounts& after);
 
 class LoopTimer;
 

@@ -20,6 +20,9 @@ class MediaWatch final : public TagSink {
   // `started`: when the dial began, before DNS.
   MediaWatch(Now started, const DialRequest& request);
 
+  // Forgets all: the dial begins now.
+  void restart(Now started);
+
   void on_tag_begin(const TagHeader& tag, Now now) override;
   void on_tag_body(std::span<const std::uint8_t> part) override;
   void on_tag_end(Now now) override;

@@ -20,6 +20,7 @@ namespace linkpilot::prober {
 
 struct Resolved {
   DnsReport report;
+  MonoTime at;         // when the answer came
   bool asked = false;  // false: a literal address or an override; there was no DNS phase
   std::optional<DialFailure> failure;  // of stage dns
 };
