@@ -99,7 +99,9 @@ std::string advice(DialFault fault) {
 
 Duration micros(std::uint64_t us) { return std::chrono::microseconds(us); }
 
-std::optional<TcpFigures> read_figures(int fd) {
+}  // namespace
+
+std::optional<TcpFigures> read_tcp_figures(int fd) {
   tcp_info info{};
   socklen_t size = sizeof info;
   if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) return std::nullopt;
@@ -122,8 +124,6 @@ std::optional<TcpFigures> read_figures(int fd) {
   figures.delivery_rate = BitsPerSecond{info.tcpi_delivery_rate * 8};
   return figures;
 }
-
-}  // namespace
 
 void Connection::SslDeleter::operator()(ssl_st* ssl) const { SSL_free(ssl); }
 
@@ -439,14 +439,14 @@ void Connection::read_some() {
       continue;
     }
     if (got == -1) return;
-    last_figures_ = read_figures(fd_.get());
+    last_figures_ = read_tcp_figures(fd_.get());
     close();
     return user_.on_gone(got == 0 ? rtmp::PeerClose::finished : rtmp::PeerClose::reset, now);
   }
 }
 
 void Connection::close() {
-  if (fd_) last_figures_ = read_figures(fd_.get());
+  if (fd_) last_figures_ = read_tcp_figures(fd_.get());
   if (ssl_ && state_ == State::open) SSL_shutdown(ssl_.get());
   state_ = State::closed;
   deadline_.cancel();
@@ -454,6 +454,13 @@ void Connection::close() {
   ssl_.reset();
   context_.reset();
   fd_.reset();
+}
+
+UniqueFd Connection::release() {
+  watch_.reset();
+  deadline_.cancel();
+  state_ = State::closed;
+  return std::move(fd_);
 }
 
 void Connection::fail(DialStage stage, DialFault kind, std::string code, std::string sentence) {
@@ -466,7 +473,7 @@ void Connection::fail(DialStage stage, DialFault kind, std::string code, std::st
 }
 
 std::optional<TcpFigures> Connection::figures() const {
-  return fd_ ? read_figures(fd_.get()) : last_figures_;
+  return fd_ ? read_tcp_figures(fd_.get()) : last_figures_;
 }
 
 }  // namespace linkpilot::prober

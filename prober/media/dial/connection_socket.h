@@ -40,6 +40,9 @@ struct ConnectionOptions {
   Duration tls_limit = std::chrono::seconds(5);
 };
 
+// TCP_INFO of a connection, whoever carries on with it.
+[[nodiscard]] std::optional<TcpFigures> read_tcp_figures(int fd);
+
 class ConnectionUser {
  public:
   virtual ~ConnectionUser() = default;
@@ -62,6 +65,8 @@ class Connection {
   // How many octets were taken; fewer than given: on_room will come.
   [[nodiscard]] std::size_t write(std::span<const std::uint8_t> octets);
   void close();
+  // Once connected, without TLS: hands the descriptor to a library that goes on with it.
+  [[nodiscard]] UniqueFd release();
   [[nodiscard]] bool is_open() const { return state_ == State::open; }
   // Of the connection as it is, or as it was when it was closed.
   [[nodiscard]] std::optional<TcpFigures> figures() const;
