@@ -147,10 +147,12 @@ void HttpTransfer::configure() {
     curl.set(CURLOPT_USERNAME, request_.url.user.c_str());
     curl.set(CURLOPT_PASSWORD, request_.url.password.c_str());
   }
-  const std::string pinned = fmt::format("{}:{}:{}", request_.url.host, request_.url.port,
-                                         request_.server.address.to_string());
-  curl.resolve.reset(curl_slist_append(nullptr, pinned.c_str()));
-  curl.set(CURLOPT_RESOLVE, curl.resolve.get());
+  if (!IpAddress::parse(request_.url.host)) {  // literal addresses need no answer
+    const std::string pinned = fmt::format("{}:{}:{}", request_.url.host, request_.url.port,
+                                           request_.server.address.to_string());
+    curl.resolve.reset(curl_slist_append(nullptr, pinned.c_str()));
+    curl.set(CURLOPT_RESOLVE, curl.resolve.get());
+  }
   curl.set(CURLOPT_OPENSOCKETFUNCTION, &Curl::on_open);
   curl.set(CURLOPT_OPENSOCKETDATA, this);
   curl.set(CURLOPT_SOCKOPTFUNCTION, &Curl::on_opened);

@@ -213,6 +213,25 @@ TEST_F(HttpFlvPeers, CertificateFaultsAreToldApart) {
   }
 }
 
+// The server sees the name, in SNI and Host, whatever address is dialled for it.
+TEST_F(HttpFlvPeers, NamesMayBeAnsweredByHand) {
+  for (const char* server : {"http", "good"}) {
+    std::string url = nginx_->url(server);
+    url.replace(url.find("127.0.0.1"), 9, "localhost");
+    DialRequest request = request_for(url);
+    request.resolver.overrides = {{.host = "localhost", .address = IpAddress::v4(127, 0, 0, 1)}};
+    const DialReport report = run_dial(std::move(request));
+    EXPECT_EQ(failure_of(report), "ok");
+    EXPECT_EQ(report.hops[0].dns.resolver, "override");
+    EXPECT_FALSE(has_phase(report, DialPhase::dns));
+  }
+  std::string url = nginx_->url("good");
+  url.replace(url.find("127.0.0.1"), 9, "cdn.example");
+  DialRequest request = request_for(url);
+  request.resolver.overrides = {{.host = "cdn.example", .address = IpAddress::v4(127, 0, 0, 1)}};
+  EXPECT_EQ(run_dial(std::move(request)).failure->kind, DialFault::certificate_name);
+}
+
 TEST_F(HttpFlvPeers, TlsThatIsNoneAndHttpWhereTlsIs) {
   std::string url = nginx_->url("http");
   url.replace(0, 4, "https");
