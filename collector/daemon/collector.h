@@ -196,6 +196,7 @@ class Collector {
   std::map<NodeId, std::vector<std::uint8_t>> stored_profiles_;  // as handed to the store
   bool solving_ = false;               // the first solve of this run was allowed
   std::vector<LinkId> changed_links_;  // since the last alarm solve was submitted
+  MonoTime next_tick_solve_;           // ticks before it do not solve
   bool alarm_scheduled_ = false;
   MonoTime alarm_moved_;            // when an alarm last changed tables
   bool reasons_changed_ = false;    // why nodes are left out; tables do not say so yet
