@@ -65,6 +65,7 @@ class HttpPeer {
     while (wait(POLLIN) && ::recv(fd_.get(), buffer.data(), buffer.size(), 0) > 0) {
     }
   }
+  [[nodiscard]] int fd() const { return fd_.get(); }
   void half_close() { ::shutdown(fd_.get(), SHUT_WR); }
   void reset() {
     const linger now{.l_onoff = 1, .l_linger = 0};

@@ -202,20 +202,20 @@ bool HttpFlvDial::on_body(std::span<const std::uint8_t> part) {
   const bool had_media = watch_.ends_at().has_value();
   watch_.on_octets(part.size(), now.mono);
   const Status status = demuxer_.consume(part, now);
+  if (!had_header && demuxer_.has_header()) {
+    mark(DialPhase::flv_header, now.mono);
+    limit(DialStage::media, request_.deadlines.first_media);
+  }
   if (!status) {
     decided_ = DialEnd::failed;
     decided_failure_ =
-        had_header
+        demuxer_.has_header()
             ? DialFailure{.stage = DialStage::media,
                           .kind = DialFault::protocol,
                           .code = {},
                           .sentence = "the stream broke FLV's rules: " + status.error().message}
             : not_flv(head_, body_start_, status.error().message);
     return false;
-  }
-  if (!had_header && demuxer_.has_header()) {
-    mark(DialPhase::flv_header, now.mono);
-    limit(DialStage::media, request_.deadlines.first_media);
   }
   if (!had_media && watch_.ends_at()) deadline_.set(*watch_.ends_at());
   if (watch_.breach()) {
@@ -248,12 +248,6 @@ void HttpFlvDial::end_of_body(const TransferEnd& end) {
                           .kind = DialFault::closed,
                           .code = {},
                           .sentence = "the server closed the connection within its header fields"};
-  }
-  const bool framed = head_.is_chunked() || head_.content_length();
-  // A body that only the connection's end ends, ended by a server that skips close_notify.
-  if (failure && has_media && !framed && failure->kind == DialFault::closed) {
-    note("the connection ended without TLS's close_notify");
-    failure.reset();
   }
   if (failure) {
     if (!has_media && failure->stage == DialStage::media && failure->kind == DialFault::closed) {

@@ -137,6 +137,8 @@ TEST(HttpFlvHostile, AConnectionThatIsCutIsToldByStage) {
     peer.reset();
   });
   EXPECT_EQ(run_dial(loopback_request(reset_at_once.url())).failure->kind, DialFault::reset);
+  ScriptedHttpServer reset_unasked([](HttpPeer& peer) { peer.reset(); });
+  EXPECT_EQ(run_dial(loopback_request(reset_unasked.url())).failure->kind, DialFault::reset);
   EXPECT_EQ(answered("").failure->kind, DialFault::closed);
   EXPECT_EQ(answered("").failure->stage, DialStage::response);
   EXPECT_EQ(answered("HTTP/1.1 200 OK\r\nContent-").failure->stage, DialStage::response);
@@ -302,6 +304,39 @@ TEST(HttpFlvHostile, AStreamThatRunsOnIsWatchedToItsLength) {
   const DialReport report = run_dial(std::move(request));
   EXPECT_EQ(report.end, DialEnd::watched);
   EXPECT_TRUE(report.success);
+}
+
+// What FLV can do wrong behind a good header; each ends, most with a verdict on what was there.
+TEST(HttpFlvHostile, BrokenTagsEndOrAreJudged) {
+  const std::string header = body().substr(0, 13);
+  const auto dial = [&](const std::string& tags) {
+    ScriptedHttpServer server([&](HttpPeer& peer) {
+      peer.read_request();
+      peer.send(std::string(kOk) + "\r\n" + header + tags);
+      peer.stay();
+    });
+    DialRequest request = loopback_request(server.url());
+    request.length = milliseconds(300);
+    request.deadlines.first_media = milliseconds(300);
+    return run_dial(std::move(request));
+  };
+  // A tag of 16 MB that never ends: its first octets are media, no frame is.
+  const DialReport endless = dial(std::string("\x09\xff\xff\xff\0\0\0\0\0\0\0\x17\x01", 13));
+  EXPECT_EQ(endless.end, DialEnd::watched);
+  EXPECT_FALSE(endless.success);
+  EXPECT_EQ(endless.verdict.kind, VerdictKind::cannot_open);
+  // Nothing but tags of a kind that does not exist.
+  std::string unknown;
+  for (int i = 0; i < 100; ++i) unknown += std::string("\x1f\0\0\0\0\0\0\0\0\0\0\0\0\0\x05", 15);
+  EXPECT_EQ(failure_of(dial(unknown)), "media protocol");
+  // Only metadata.
+  EXPECT_EQ(failure_of(dial(std::string("\x12\0\0\x01\0\0\0\0\0\0\0\x05\0\0\0\x0c", 16))),
+            "media no_media");
+  // Video without a configuration: never a decodable key frame.
+  const DialReport undecodable =
+      dial(std::string("\x09\0\0\x06\0\0\0\0\0\0\0\x17\x01\0\0\0\x65\0\0\0\x11", 21));
+  EXPECT_EQ(undecodable.end, DialEnd::watched);
+  EXPECT_FALSE(undecodable.success);
 }
 
 TEST(HttpFlvHostile, AFloodMeetsTheCeilings) {

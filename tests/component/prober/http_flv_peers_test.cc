@@ -3,6 +3,8 @@
 // openssl, curl, ffmpeg and node-media-server (tools/setup).
 #include <gtest/gtest.h>
 
+#include <openssl/ssl.h>
+
 #include <fstream>
 #include <map>
 
@@ -37,10 +39,10 @@ std::string text_of(const std::string& path) {
 // server.
 class Nginx {
  public:
-  explicit Nginx(const NodeMediaServer& live) : certificates_(directory_.path("")) {
+  explicit Nginx(const NodeMediaServer& live) {
     std::ofstream(directory_.path("x.flv"), std::ios::binary) << flv_body(seconds(8));
     std::string servers = server("http", "", "");
-    for (const char* name : {"good", "expired", "other", "unknown", "self"}) {
+    for (const char* name : {"good", "expired", "early", "elsewhere", "unknown", "self"}) {
       servers += server(name, " ssl", tls(name));
     }
     servers += server("h2", " ssl http2", tls("good"));
@@ -93,7 +95,7 @@ class Nginx {
   }
   [[nodiscard]] std::string tls(const std::string& name) const {
     return fmt::format("ssl_certificate {}; ssl_certificate_key {};",
-                       certificates_.certificate(name), certificates_.key(name));
+                       certificates_.pair(name).chain, certificates_.pair(name).key);
   }
 
   TemporaryDirectory directory_;
@@ -195,10 +197,11 @@ TEST_F(HttpFlvPeers, CertificateFaultsAreToldApart) {
     const char* server;
     DialFault fault;
   };
-  for (const Case& c :
-       {Case{"expired", DialFault::certificate_expired}, Case{"other", DialFault::certificate_name},
-        Case{"unknown", DialFault::certificate_chain},
-        Case{"self", DialFault::certificate_self_signed}}) {
+  for (const Case& c : {Case{"expired", DialFault::certificate_expired},
+                        Case{"early", DialFault::certificate_not_yet_valid},
+                        Case{"elsewhere", DialFault::certificate_name},
+                        Case{"unknown", DialFault::certificate_chain},
+                        Case{"self", DialFault::certificate_self_signed}}) {
     SCOPED_TRACE(c.server);
     const DialReport refused = run_dial(request_for(nginx_->url(c.server)));
     ASSERT_TRUE(refused.failure);
@@ -217,9 +220,9 @@ TEST_F(HttpFlvPeers, CertificateFaultsAreToldApart) {
 TEST_F(HttpFlvPeers, NamesMayBeAnsweredByHand) {
   for (const char* server : {"http", "good"}) {
     std::string url = nginx_->url(server);
-    url.replace(url.find("127.0.0.1"), 9, "localhost");
+    url.replace(url.find("127.0.0.1"), 9, "media.test");
     DialRequest request = request_for(url);
-    request.resolver.overrides = {{.host = "localhost", .address = IpAddress::v4(127, 0, 0, 1)}};
+    request.resolver.overrides = {{.host = "media.test", .address = IpAddress::v4(127, 0, 0, 1)}};
     const DialReport report = run_dial(std::move(request));
     EXPECT_EQ(failure_of(report), "ok");
     EXPECT_EQ(report.hops[0].dns.resolver, "override");
@@ -279,6 +282,98 @@ TEST_F(HttpFlvPeers, BrokenTlsHandshakesEndInTheirStage) {
               peer.stay();
             }),
             DialFault::tls_failed);
+}
+
+// A server of our own above TLS, for what nginx does not do.
+class TlsPeer {
+ public:
+  TlsPeer(HttpPeer& peer, const Certificates::Pair& pair, int more_certificates = 0)
+      : context_(SSL_CTX_new(TLS_server_method())), ssl_(nullptr) {
+    SSL_CTX_use_certificate_chain_file(context_, pair.chain.c_str());
+    SSL_CTX_use_PrivateKey_file(context_, pair.key.c_str(), SSL_FILETYPE_PEM);
+    for (int i = 0; i < more_certificates; ++i) {
+      X509* copy = X509_dup(SSL_CTX_get0_certificate(context_));
+      SSL_CTX_add_extra_chain_cert(context_, copy);
+    }
+    ssl_ = SSL_new(context_);
+    SSL_set_fd(ssl_, peer.fd());
+    SSL_accept(ssl_);
+  }
+  ~TlsPeer() {
+    SSL_free(ssl_);
+    SSL_CTX_free(context_);
+  }
+  TlsPeer(const TlsPeer&) = delete;
+  TlsPeer& operator=(const TlsPeer&) = delete;
+
+  void read_request() {
+    std::array<char, 4096> buffer{};
+    std::string text;
+    while (text.find("\r\n\r\n") == std::string::npos) {
+      const int got = SSL_read(ssl_, buffer.data(), static_cast<int>(buffer.size()));
+      if (got <= 0) return;
+      text.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+  }
+  bool send(const std::string& text) {
+    return SSL_write(ssl_, text.data(), static_cast<int>(text.size())) > 0;
+  }
+  bool update_key() { return SSL_key_update(ssl_, SSL_KEY_UPDATE_REQUESTED) == 1; }
+
+ private:
+  SSL_CTX* context_;
+  SSL* ssl_;
+};
+
+TEST_F(HttpFlvPeers, AnEndWithoutCloseNotifyIsToldFromATruncation) {
+  const std::string flv = flv_body(seconds(1));
+  const auto answered = [&](const std::string& fields, const std::string& body) {
+    ScriptedHttpServer server([&](HttpPeer& peer) {
+      TlsPeer tls(peer, nginx_->certificates().pair("good"));
+      tls.read_request();
+      tls.send("HTTP/1.1 200 OK\r\n" + fields + "\r\n" + body);
+    });
+    std::string url = server.url();
+    url.replace(0, 4, "https");
+    return run_dial(request_for(url));
+  };
+  const DialReport unframed = answered("", flv);
+  EXPECT_EQ(failure_of(unframed), "ok");
+  EXPECT_EQ(unframed.end, DialEnd::stream_ended);
+  EXPECT_EQ(unframed.end_code, "connection closed");
+  const DialReport truncated =
+      answered("Transfer-Encoding: chunked\r\n", fmt::format("{:x}\r\n{}\r\n", flv.size(), flv));
+  ASSERT_TRUE(truncated.failure);
+  EXPECT_EQ(truncated.failure->kind, DialFault::closed);
+  EXPECT_TRUE(truncated.success);
+}
+
+TEST_F(HttpFlvPeers, AHugeChainOfCertificatesEndsTheHandshake) {
+  ScriptedHttpServer server(
+      [](HttpPeer& peer) { const TlsPeer tls(peer, nginx_->certificates().pair("good"), 2000); });
+  std::string url = server.url();
+  url.replace(0, 4, "https");
+  const DialReport report = run_dial(request_for(url));
+  ASSERT_TRUE(report.failure);
+  EXPECT_EQ(report.failure->stage, DialStage::tls);
+}
+
+TEST_F(HttpFlvPeers, AFloodOfKeyUpdatesEndsTheDial) {
+  const std::string flv = flv_body(seconds(1));
+  ScriptedHttpServer server([&](HttpPeer& peer) {
+    TlsPeer tls(peer, nginx_->certificates().pair("good"));
+    tls.read_request();
+    tls.send("HTTP/1.1 200 OK\r\n\r\n" + flv);
+    while (tls.update_key() && tls.send("x")) {
+    }
+  });
+  std::string url = server.url();
+  url.replace(0, 4, "https");
+  DialRequest request = request_for(url);
+  request.length = milliseconds(500);
+  const DialReport report = run_dial(std::move(request));
+  EXPECT_NE(report.end, DialEnd::running);
+  EXPECT_TRUE(report.success);
 }
 
 TEST_F(HttpFlvPeers, NginxAnswersAreJudged) {
