@@ -248,6 +248,7 @@ Object report_object(const DialReport& report) {
                 {"sockets", report.socket_mode == SocketMode::prompt ? "prompt" : "player_like"},
                 {"certificates", report.tls_mode == TlsMode::enforce ? "enforce" : "record"},
                 {"started", format_utc(report.started_wall)},
+                {"started_unix_ns", report.started_wall.ns},
                 {"took_ms", to_ms(report.ended - report.started)},
                 {"success", report.success},
                 {"end", to_string(report.end)}};

@@ -14,6 +14,7 @@
 #include <random>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace linkpilot::prober {
@@ -161,6 +162,11 @@ bool Resolver::Question::open_channel() {
   if (!options_.servers.empty()) {  // other servers are asked, so the hosts file is not
     mask |= ARES_OPT_LOOKUPS;
     settings.lookups = lookups.data();
+    // One server's refusal is then the answer; of several, the next is asked.
+    if (options_.servers.size() == 1) {
+      mask |= ARES_OPT_FLAGS;
+      settings.flags = ARES_FLAG_NOCHECKRESP;
+    }
   }
   int status = ares_init_options(&channel_, &settings, mask);
   if (status == ARES_SUCCESS && !options_.servers.empty()) {
@@ -326,6 +332,9 @@ void Resolver::Question::finish(std::optional<DialFailure> failure) {
 }
 
 void Resolver::Question::deliver() {
+  // A channel holds about 100 kB; a dial that goes on needs it no more.
+  closing_ = true;
+  if (channel_ != nullptr) ares_destroy(std::exchange(channel_, nullptr));
   const Handler handler = std::move(handler_);
   handler(std::move(result_));
 }

@@ -73,7 +73,9 @@ RtmpDial::RtmpDial(DialLoop& loop, DialRequest request)
       started_(loop.now()),
       watch_(started_, request_),
       resolver_(loop),
-      timer_(loop, [this] { on_timer(); }) {}
+      timer_(loop, [this] { on_timer(); }) {
+  request_.length = std::min(request_.length, request_.policy.ceilings.length);
+}
 
 std::string RtmpDial::masked(const rtmp::RtmpUrl& url) const {
   const bool own_name = push_ && !push_->report.stream_name.empty();
@@ -337,8 +339,7 @@ void RtmpDial::arm(Now now) {
   sooner(watch_.ends_at());
   if (stream_ended_) sooner(stream_ended_->mono + kResumeWithin);
   if (push_ && push_->began) {
-    sooner(push_->waiting || push_->reader ? now.mono + kPushTick
-                                           : *push_->began + push_->feeder.due());
+    sooner(push_->reader ? now.mono + kPushTick : *push_->began + push_->feeder.due());
   }
   if (!at) return timer_.cancel();
   timer_.set(*at);

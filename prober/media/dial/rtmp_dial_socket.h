@@ -41,7 +41,6 @@ class RtmpDial final : public Dial, private ConnectionUser {
     explicit Push(PushFeeder made) : feeder(std::move(made)) {}
     PushFeeder feeder;
     PushReport report;
-    std::optional<OwnedTag> waiting;  // due, but the queue was full
     std::optional<MonoTime> began;
     MonoTime moved_at{};    // the server took something, or there was nothing to take
     MonoTime emptied_at{};  // nothing was queued
