@@ -280,6 +280,7 @@ void RtmpDial::take_events() {
         hop.report.server_version = event->text;
         break;
       case rtmp::Phase::stream_ended:
+        if (stream_ended_) break;  // nginx says it twice: a status, then StreamEOF
         stream_ended_ = event->at;
         end_code_ = event->text;
         break;
