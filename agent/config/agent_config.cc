@@ -144,6 +144,7 @@ Result<AgentConfig> parse_agent_config(ConfigReader reader) {
   read_routes(reader, config);
   read_spool(reader, config);
   read_probing(reader, config);
+  config.exporter = read_exporter(reader);
   ConfigReader log = reader.table("log");
   config.log_level = word(log, "level", "info", kLogLevels);
   if (Status status = reader.finish(); !status) return fail(status.error());
@@ -171,6 +172,7 @@ std::vector<std::string> keys_needing_restart(const AgentConfig& current, const 
   check(current.route_file == next.route_file && current.marks_file == next.marks_file,
         "routes.file, routes.marks_file");
   check(current.spool == next.spool, "spool");
+  check(current.exporter == next.exporter, "exporter");
   Ceilings applied = current.ceilings;
   applied.flows_max = next.ceilings.flows_max;
   applied.interval_min = next.ceilings.interval_min;

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/exporter/exporter_settings.h"
 #include "base/fleet.h"
 #include "base/result.h"
 #include "base/runtime/config_reader.h"
@@ -56,6 +57,7 @@ struct AgentConfig {
 
   SpoolSettings spool;
   Ceilings ceilings;
+  ExporterSettings exporter;
   LogLevel log_level = LogLevel::info;
 };
 

@@ -68,6 +68,7 @@ struct Agent::Parts {
   ReportNumbers numbers;
   std::unique_ptr<SpoolFiles> spool_files;
   std::unique_ptr<route_client::MarksFile> marks;
+  std::unique_ptr<DialExporter> exporter;
 };
 
 Result<std::unique_ptr<Agent>> Agent::create(asio::io_context& loop, AgentConfig config,
@@ -86,8 +87,18 @@ Result<std::unique_ptr<Agent>> Agent::create(asio::io_context& loop, AgentConfig
   if (!spool_files) return fail(spool_files.error());
   auto marks = route_client::MarksFile::open(config.marks_file, NodeId{}, clock.now().wall);
   if (!marks) return fail(marks.error().in("routes.marks_file"));
-  Parts parts{std::move(*keys),   std::move(*collector_keys), std::move(*signers),
-              std::move(numbers), std::move(*spool_files),    std::move(*marks)};
+  Parts parts{std::move(*keys),
+              std::move(*collector_keys),
+              std::move(*signers),
+              std::move(numbers),
+              std::move(*spool_files),
+              std::move(*marks),
+              nullptr};
+  if (config.exporter.listen) {
+    auto exporter = DialExporter::start(config.exporter);
+    if (!exporter) return fail(exporter.error());
+    parts.exporter = std::move(*exporter);
+  }
   return std::unique_ptr<Agent>(new Agent(loop, std::move(config), clock, std::move(parts)));
 }
 
@@ -115,6 +126,7 @@ Agent::Agent(asio::io_context& loop, AgentConfig config, Clock& clock, Parts par
            config_.bind_address},
           [this](std::span<const std::uint8_t> bytes) { on_bytes(bytes); },
           [this](MessageClient::State state) { on_transport(state); }),
+      exporter_(std::move(parts.exporter)),
       files_(loop, kFileJobsMax) {}
 
 Agent::~Agent() = default;

@@ -13,6 +13,7 @@
 
 #include "agent/config/agent_config.h"
 #include "agent/detect/detector.h"
+#include "agent/exporter/dial_exporter.h"
 #include "agent/plan/pace.h"
 #include "agent/plan/plan_keeper.h"
 #include "agent/plan/probe_requests.h"
@@ -139,7 +140,8 @@ class Agent {
   Uplink uplink_;
   CollectorLink link_;
   std::deque<AgentMessage> outbox_;  // acks and results that found no room; at most kOutboxMax
-  FileThread files_;                 // last: its jobs end before anything else does
+  std::unique_ptr<DialExporter> exporter_;  // if it is switched on
+  FileThread files_;                        // last: its jobs end before anything else does
 };
 
 }  // namespace linkpilot::agent

@@ -60,5 +60,6 @@ void add_mail(CLI::App& app, Context& context);
 void add_plan(CLI::App& app, Context& context);
 void add_keys(CLI::App& app, Context& context);
 void add_config(CLI::App& app, Context& context);
+void add_dial(CLI::App& app, Context& context);
 
 }  // namespace linkpilot::cli

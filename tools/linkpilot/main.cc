@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   add_plan(app, context);
   add_keys(app, context);
   add_config(app, context);
+  add_dial(app, context);
 
   try {
     app.parse(argc, argv);

@@ -97,6 +97,7 @@ void FlvDemuxer::read_file_header() {
     refuse("FLV header: DataOffset " + std::to_string(offset) + " cannot be");
     return;
   }
+  has_header_ = true;
   left_ = offset - static_cast<std::uint32_t>(kFileHeaderOctets);
   previous_size_ = 0;
   if (left_ > 0) {

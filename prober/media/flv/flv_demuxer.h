@@ -45,7 +45,7 @@ class FlvDemuxer {
   // After an error every further call gives the same error.
   [[nodiscard]] Status consume(std::span<const std::uint8_t> bytes, Now now);
 
-  [[nodiscard]] bool has_header() const { return state_ != State::file_header; }
+  [[nodiscard]] bool has_header() const { return has_header_; }
   [[nodiscard]] FlvFlags flags() const { return flags_; }
   [[nodiscard]] const FlvCounters& counters() const { return counters_; }
   // Whether the octets so far end between two tags (or before the first PreviousTagSize's end).
@@ -64,7 +64,8 @@ class FlvDemuxer {
 
   TagSink* sink_;
   State state_ = State::file_header;
-  std::size_t wanted_ = 9;  // octets of fixed_ the state waits for
+  bool has_header_ = false;  // a good one
+  std::size_t wanted_ = 9;   // octets of fixed_ the state waits for
   std::size_t have_ = 0;
   std::array<std::uint8_t, 11> fixed_{};
   std::uint32_t left_ = 0;           // of a gap or body

@@ -1,86 +1,15 @@
 // The RTMP client against nginx with its RTMP module and ffmpeg, over loopback: what they do is
 // what the client must make sense of. Needs nginx, libnginx-mod-rtmp and ffmpeg (tools/setup).
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <fstream>
-#include <memory>
 
-#include "tests/support/child_process.h"
+#include "tests/support/nginx_rtmp.h"
 #include "tests/support/rtmp_dial.h"
-#include "tests/support/temporary_directory.h"
 
 namespace linkpilot::rtmp {
 namespace {
-
-constexpr const char* kConfig = R"(daemon off;
-master_process off;
-user root;
-load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
-pid {0}/nginx.pid;
-error_log {0}/error.log info;
-events {{ worker_connections 64; }}
-rtmp {{
-  access_log off;
-  server {{
-    listen 127.0.0.1:{1};
-    chunk_size 4096;
-    application live {{ live on; }}
-    application strict {{ live on; idle_streams off; }}
-    application noplay {{ live on; deny play all; }}
-    application nopublish {{ live on; deny publish all; }}
-  }}
-}}
-)";
-
-// One nginx and its folder for all tests of this file.
-class Nginx {
- public:
-  Nginx() : port_(free_port()) {
-    const std::string config = directory_.path("nginx.conf");
-    std::ofstream(config) << fmt::format(kConfig, directory_.path(""), port_);
-    process_ = std::make_unique<ChildProcess>(
-        std::vector<std::string>{"/usr/sbin/nginx", "-p", directory_.path(""), "-c", config},
-        directory_.path("nginx.log"));
-    SystemClock clock;
-    const MonoTime end = clock.now().mono + std::chrono::seconds(20);
-    while (!answers() && process_->is_running() && clock.now().mono < end) ::poll(nullptr, 0, 20);
-  }
-
-  [[nodiscard]] RtmpClientOptions options(std::string_view path,
-                                          Direction direction = Direction::pull) const {
-    RtmpClientOptions options;
-    options.url = parse_rtmp_url(url(path)).value();
-    options.direction = direction;
-    return options;
-  }
-  [[nodiscard]] std::string url(std::string_view path) const {
-    return fmt::format("rtmp://127.0.0.1:{}/{}", port_, path);
-  }
-  [[nodiscard]] std::string path(const std::string& name) const { return directory_.path(name); }
-  [[nodiscard]] bool answers() const { return RtmpDial(options("live/probe")).is_connected(); }
-  [[nodiscard]] std::string log() const { return process_->log(); }
-
- private:
-  TemporaryDirectory directory_;
-  std::uint16_t port_;
-  std::unique_ptr<ChildProcess> process_;
-};
-
-std::vector<std::string> ffmpeg_arguments(bool paced, const std::string& seconds,
-                                          const std::string& target) {
-  std::vector<std::string> arguments{"ffmpeg", "-hide_banner", "-nostdin",
-                                     "-y",     "-loglevel",    "warning"};
-  for (const char* source :
-       {"testsrc2=size=320x180:rate=25", "sine=frequency=440:sample_rate=44100"}) {
-    if (paced) arguments.push_back("-re");
-    arguments.insert(arguments.end(), {"-f", "lavfi", "-i", source});
-  }
-  arguments.insert(arguments.end(), {"-t", seconds, "-c:v", "libx264", "-preset", "ultrafast", "-g",
-                                     "25", "-c:a", "aac", "-f", "flv", target});
-  return arguments;
-}
 
 struct FileTag {
   prober::TagHeader header;
@@ -118,7 +47,7 @@ std::size_t count_of(const RecordingSink& sink, prober::TagType type) {
 
 class RtmpOnNginx : public testing::Test {
  protected:
-  static void SetUpTestSuite() { nginx_ = new Nginx; }
+  static void SetUpTestSuite() { nginx_ = new NginxRtmp; }
   static void TearDownTestSuite() {
     delete nginx_;
     nginx_ = nullptr;
@@ -148,9 +77,9 @@ class RtmpOnNginx : public testing::Test {
     return tags;
   }
 
-  static Nginx* nginx_;
+  static NginxRtmp* nginx_;
 };
-Nginx* RtmpOnNginx::nginx_ = nullptr;
+NginxRtmp* RtmpOnNginx::nginx_ = nullptr;
 
 TEST_F(RtmpOnNginx, PullsWhatFfmpegPublishesWithEachHandshake) {
   ChildProcess ffmpeg(ffmpeg_arguments(true, "60", nginx_->url("live/camera")),

@@ -1,0 +1,355 @@
+// Dials of servers that do what real ones do not do on command: each ends by itself, with one
+// verdict: a stage, a kind, a code and a sentence. All dials of a test run at once on one loop, so
+// the many that wait for a deadline wait together.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <memory>
+
+#include "prober/media/dial/report_json.h"
+#include "tests/support/dial_run.h"
+#include "tests/support/rtmp_dial.h"
+#include "tests/support/scripted_server.h"
+#include "tests/support/scripted_stream.h"
+
+namespace linkpilot::prober {
+namespace {
+
+using rtmp::ScriptedPeer;
+using rtmp::ScriptedServer;
+
+struct Case {
+  const char* name;
+  const char* want;
+  ScriptedServer::Script script;
+  std::function<void(DialRequest&)> change = nullptr;
+};
+
+// name -> report of each case.
+std::map<std::string, DialReport> dial_all(const std::vector<Case>& cases) {
+  DialRun run;
+  std::vector<std::unique_ptr<ScriptedServer>> servers;
+  std::vector<std::unique_ptr<Dial>> dials;
+  for (const Case& one : cases) {
+    servers.push_back(std::make_unique<ScriptedServer>(one.script));
+    DialRequest request = loopback_request(servers.back()->url());
+    if (one.change) one.change(request);
+    dials.push_back(make_dial(run.loop(), std::move(request)));
+    dials.back()->start();
+  }
+  const auto all_done = [&dials] {
+    return std::all_of(dials.begin(), dials.end(), [](const auto& dial) { return dial->done(); });
+  };
+  while (!all_done()) run.loop().turn(std::chrono::milliseconds(20));
+  std::map<std::string, DialReport> reports;
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    SCOPED_TRACE(cases[i].name);
+    const DialReport report = dials[i]->report();
+    EXPECT_EQ(verdict_of(report), cases[i].want) << report.verdict.sentence;
+    EXPECT_NE(report.end, DialEnd::running);
+    EXPECT_GT(report.verdict.sentence.size(), 20U) << report.verdict.sentence;
+    reports.emplace(cases[i].name, report);
+  }
+  return reports;
+}
+
+void as_push(DialRequest& request) {
+  request.direction = DialDirection::push;
+  request.push.read_back = false;
+  request.push.hold = std::chrono::milliseconds(500);
+}
+
+TEST(DialOfAHostileServer, EndsAtEachStageOfTheOpening) {
+  const std::vector<Case> cases{
+      {"silence after accept", "handshake timeout", [](ScriptedPeer& p) { p.ignore(); }},
+      {"closes at once", "handshake closed", [](ScriptedPeer&) {}},
+      {"resets after C1", "handshake reset",
+       [](ScriptedPeer& p) {
+         (void)p.send({3});
+         (void)p.pause(std::chrono::milliseconds(50));
+         p.reset();
+       }},
+      {"trickles S1", "handshake timeout",
+       [](ScriptedPeer& p) { p.trickle(rtmp::joined({{3}, rtmp::filler(1536)})); }},
+      {"HTTP", "handshake not_rtmp",
+       [](ScriptedPeer& p) { p.send_text("HTTP/1.1 400 Bad Request\r\n\r\n"), p.hold(); }},
+      {"TLS alert", "handshake not_rtmp",
+       [](ScriptedPeer& p) { p.send({0x15, 3, 1, 0, 2, 2, 70}), p.hold(); }},
+      {"RTMPE", "handshake not_rtmp", [](ScriptedPeer& p) { p.send({6, 0, 0}), p.hold(); }},
+      {"silence after handshake", "connect timeout",
+       [](ScriptedPeer& p) { p.handshake() ? p.hold() : void(); }},
+      {"closes after handshake", "connect closed", [](ScriptedPeer& p) { p.handshake(); }},
+      {"rejects", "connect rejected NetConnection.Connect.Rejected",
+       [](ScriptedPeer& p) {
+         if (!p.handshake() || !p.await("connect")) return;
+         p.send_status("NetConnection.Connect.Rejected", "error");
+         p.hold();
+       }},
+      {"trickles connect's answer", "connect timeout",
+       [](ScriptedPeer& p) {
+         if (p.handshake()) p.trickle(rtmp::message({.type = 20, .stream = 0}, rtmp::filler(900)));
+       }},
+      {"no answer to createStream", "create_stream timeout",
+       [](ScriptedPeer& p) { p.handshake() && p.accept_connect() ? p.hold() : void(); }},
+      {"no answer to play", "start timeout",
+       [](ScriptedPeer& p) { p.open_until("play") ? p.hold() : void(); }},
+      {"chunk size 0", "connect protocol",
+       [](ScriptedPeer& p) {
+         p.handshake() && p.send(rtmp::set_chunk_size(0)) ? p.hold() : void();
+       }},
+      {"a command of a megabyte", "connect protocol",
+       [](ScriptedPeer& p) {
+         if (!p.handshake()) return;
+         p.send(rtmp::message({.type = 20, .stream = 0}, rtmp::filler(1 << 20)));
+         p.hold();
+       }},
+  };
+  dial_all(cases);
+}
+
+TEST(DialOfAHostileServer, EndsBehindThePlayThatWasAccepted) {
+  const auto small = [](DialRequest& request) { request.policy.ceilings.octets = Bytes{300'000}; };
+  const std::vector<Case> cases{
+      {"Play.Start, then silence", "media no_media",
+       [](ScriptedPeer& p) { start_play(p) ? p.hold() : void(); }},
+      {"Play.Start, then close", "media dropped", [](ScriptedPeer& p) { start_play(p); }},
+      {"Play.Start, then reset", "media dropped",
+       [](ScriptedPeer& p) {
+         if (start_play(p)) p.reset();
+       }},
+      {"half close", "media dropped",
+       [](ScriptedPeer& p) {
+         if (!start_play(p)) return;
+         p.finish_sending();
+         p.hold();
+       }},
+      {"a key frame that trickles for ever", "cannot open",
+       [](ScriptedPeer& p) {
+         if (!start_play(p)) return;
+         p.trickle(rtmp::message({.chunk_stream = 6, .type = 9}, rtmp::filler(60'000, 0x17)));
+       },
+       [](DialRequest& request) { request.deadlines.first_media = std::chrono::seconds(4); }},
+      {"media without Play.Start", "fine",
+       [](ScriptedPeer& p) {
+         if (p.open_until("play")) play(p, std::chrono::seconds(30));
+       }},
+      {"pings without end", "media no_media",
+       [](ScriptedPeer& p) {
+         if (!start_play(p)) return;
+         rtmp::Bytes flood;
+         for (int i = 0; i < 2000; ++i) {
+           rtmp::append(flood, rtmp::message({.chunk_stream = 2, .type = 4, .stream = 0},
+                                             {0, 6, 0, 0, 0, 1}));
+         }
+         while (p.send(flood)) {
+         }
+       }},
+      {"more than the ceiling of octets", "media limit",
+       [](ScriptedPeer& p) {
+         if (!start_play(p)) return;
+         while (p.send(rtmp::message({.chunk_stream = 6, .type = 9}, rtmp::filler(20'000, 0x27)))) {
+         }
+       },
+       small},
+      {"breaks off", "media closed",
+       [](ScriptedPeer& p) {
+         if (start_play(p)) play(p, std::chrono::milliseconds(2600));
+       },
+       [](DialRequest& request) { request.length = std::chrono::seconds(30); }},
+      {"says that the stream ended", "fine",
+       [](ScriptedPeer& p) {
+         if (!start_play(p)) return;
+         play(p, std::chrono::milliseconds(2600));
+         p.send_status("NetStream.Play.UnpublishNotify");
+         p.hold();
+       },
+       [](DialRequest& request) { request.length = std::chrono::seconds(30); }},
+  };
+  const auto reports = dial_all(cases);
+  EXPECT_EQ(reports.at("breaks off").verdict.kind, VerdictKind::stutters);
+  EXPECT_TRUE(reports.at("breaks off").success) << "it did open";
+  EXPECT_EQ(reports.at("says that the stream ended").end, DialEnd::stream_ended);
+  EXPECT_EQ(reports.at("says that the stream ended").end_code, "NetStream.Play.UnpublishNotify");
+}
+
+TEST(DialOfAHostileServer, CountsThePauseOfASourceAsTheStallItIs) {
+  const auto pause_at_two = [](Duration at) {
+    static constexpr Duration kAt = std::chrono::seconds(2);
+    return at >= kAt && at < kAt + std::chrono::milliseconds(15) ? std::chrono::seconds(3)
+                                                                 : std::chrono::seconds(0);
+  };
+  const std::vector<Case> cases{
+      {"pause", "stutters",
+       [&](ScriptedPeer& p) {
+         bool paused = false;
+         if (start_play(p)) {
+           play(p, std::chrono::seconds(30), [&](Duration at) {
+             const bool now = !paused && pause_at_two(at) > Duration(0);
+             paused = paused || now;
+             return now ? Duration(std::chrono::seconds(3)) : Duration(0);
+           });
+         }
+       },
+       [](DialRequest& request) { request.length = std::chrono::seconds(8); }},
+  };
+  const DialReport report = dial_all(cases).at("pause");
+  EXPECT_EQ(report.playback.players[0].stalls, 1U);
+  EXPECT_EQ(report.playback.freezes, 0U);
+}
+
+TEST(DialOfAHostileServer, TellsTheEndsOfAPushApart) {
+  const std::vector<Case> cases{
+      {"Publish.Start, then close", "media dropped",
+       [](ScriptedPeer& p) { p.open_until("publish") && p.send_status("NetStream.Publish.Start"); },
+       as_push},
+      {"BadName, socket left open", "start busy NetStream.Publish.BadName",
+       [](ScriptedPeer& p) {
+         p.open_until("publish") && p.send_status("NetStream.Publish.BadName", "error") ? p.hold()
+                                                                                        : void();
+       },
+       as_push},
+      {"Denied", "start denied NetStream.Publish.Denied",
+       [](ScriptedPeer& p) {
+         p.open_until("publish") && p.send_status("NetStream.Publish.Denied", "error") ? p.hold()
+                                                                                       : void();
+       },
+       as_push},
+      {"no answer to publish", "start timeout",
+       [](ScriptedPeer& p) { p.open_until("publish") ? p.hold() : void(); }, as_push},
+      {"takes nothing any more", "media stuck",
+       [](ScriptedPeer& p) {
+         p.open_until("publish") && p.send_status("NetStream.Publish.Start") ? p.ignore() : void();
+       },
+       [](DialRequest& request) {
+         as_push(request);
+         request.length = std::chrono::seconds(60);
+         request.push.stream.video_rate = BitsPerSecond{80'000'000};
+       }},
+      {"echoes our media", "fine",
+       [](ScriptedPeer& p) {
+         if (!p.open_until("publish") || !p.send_status("NetStream.Publish.Start")) return;
+         play(p, std::chrono::seconds(1));
+         p.hold();
+       },
+       as_push},
+  };
+  dial_all(cases);
+}
+
+bool send_redirect(ScriptedPeer& peer, const std::string& target) {
+  if (!peer.handshake()) return false;
+  const auto call = peer.await("connect");
+  return call && peer.send_command([&](rtmp::AmfWriter& writer) {
+    writer.text("_error").number(call->transaction).null().object();
+    writer.name("level").text("error").name("code").text("NetConnection.Connect.Rejected");
+    writer.name("ex").object().name("code").number(302).name("redirect").text(target).end().end();
+  });
+}
+
+TEST(DialOfAHostileServer, FollowsRedirectsWithinItsPolicy) {
+  const ScriptedServer target([](ScriptedPeer& p) {
+    if (start_play(p)) play(p, std::chrono::seconds(30));
+  });
+  const std::string app = target.url("live");
+  const auto to_target = [app](ScriptedPeer& p) {
+    send_redirect(p, app);
+    p.hold();
+  };
+  const auto allow = [](DialRequest& request) {
+    request.policy.allowed = parse_ranges("loopback").value();
+  };
+  const std::vector<Case> cases{
+      {"to loopback, which is not allowed", "policy forbidden", to_target},
+      {"to loopback, allowed", "fine", to_target, allow},
+      {"to a cloud's metadata", "policy forbidden",
+       [](ScriptedPeer& p) { send_redirect(p, "rtmp://169.254.169.254/latest"), p.hold(); }, allow},
+      {"to nowhere", "connect redirected NetConnection.Connect.Rejected",
+       [](ScriptedPeer& p) { send_redirect(p, "http://somewhere/"), p.hold(); }, allow},
+  };
+  const auto reports = dial_all(cases);
+  const DialReport& followed = reports.at("to loopback, allowed");
+  ASSERT_EQ(followed.hops.size(), 2U);
+  EXPECT_EQ(followed.hops[1].why, "redirect");
+  EXPECT_LE(followed.hops[0].ended, followed.hops[1].began);
+  EXPECT_TRUE(followed.since_start(DialPhase::key_frame));
+}
+
+TEST(DialOfAHostileServer, LeavesACircleOfRedirects) {
+  std::string self;
+  const ScriptedServer server([&self](ScriptedPeer& p) {
+    send_redirect(p, self);
+    p.hold();
+  });
+  self = server.url("live");
+  DialRequest request = loopback_request(server.url());
+  request.policy.allowed = parse_ranges("loopback").value();
+  DialRun run;
+  const DialReport report = run.run(request);
+  EXPECT_EQ(verdict_of(report), "connect redirected NetConnection.Connect.Rejected");
+  EXPECT_LE(server.connections(), 6);
+}
+
+TEST(DialOfNobody, NamesWhatIsWrongWithTheAddress) {
+  DialRun run;
+  const std::uint16_t closed = rtmp::free_port();
+  const DialReport refused =
+      run.run(loopback_request(fmt::format("rtmp://127.0.0.1:{}/live/x", closed)));
+  EXPECT_EQ(verdict_of(refused), "tcp refused Connection refused");
+  for (const char* url : {"rtmp://127.0.0.1/", "ftp://host/app/stream", "rtmp://h:0/a/b", "",
+                          "rtmp://user:topsecret@[::1/app/stream?key=topsecret"}) {
+    SCOPED_TRACE(url);
+    const DialReport report = run.run(loopback_request(url));
+    EXPECT_EQ(verdict_of(report), "url bad_url");
+    EXPECT_EQ(dial_report_json(report).find("topsecret"), std::string::npos);
+  }
+  DialRequest untrusted = loopback_request("rtmp://127.0.0.1/live/x");
+  untrusted.policy.trust_given_target = false;
+  EXPECT_EQ(verdict_of(run.run(untrusted)), "policy forbidden");
+}
+
+// A listener whose queue is full drops SYNs, as a firewall does.
+TEST(DialOfNobody, GivesUpWhereSynsVanish) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = rtmp::loopback(0);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(listener, 0), 0);
+  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  std::vector<int> fillers;
+  for (int i = 0; i < 4; ++i) {
+    fillers.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    (void)::connect(fillers.back(), reinterpret_cast<sockaddr*>(&address), size);
+  }
+  DialRun run;
+  const DialReport report =
+      run.run(loopback_request(fmt::format("rtmp://127.0.0.1:{}/live/x", ntohs(address.sin_port))));
+  EXPECT_EQ(verdict_of(report), "tcp timeout Connection timed out");
+  for (const int fd : fillers) ::close(fd);
+  ::close(listener);
+}
+
+TEST(DialLoopOfManyDials, KeepsEachDialsFiguresToItself) {
+  const ScriptedServer server([](ScriptedPeer& p) {
+    if (start_play(p)) play(p, std::chrono::seconds(30));
+  });
+  DialRun run;
+  std::vector<std::unique_ptr<Dial>> dials;
+  for (int i = 0; i < 20; ++i) {
+    dials.push_back(make_dial(run.loop(), loopback_request(server.url())));
+    dials.back()->start();
+  }
+  dials.resize(15);  // five are given up in the middle of things
+  const auto all_done = [&dials] {
+    return std::all_of(dials.begin(), dials.end(), [](const auto& dial) { return dial->done(); });
+  };
+  while (!all_done()) run.loop().turn(std::chrono::milliseconds(20));
+  for (const auto& dial : dials) {
+    const DialReport report = dial->report();
+    EXPECT_TRUE(report.success) << dial_report_json(report);
+    EXPECT_EQ(report.end, DialEnd::watched);
+  }
+}
+
+}  // namespace
+}  // namespace linkpilot::prober

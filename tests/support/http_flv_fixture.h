@@ -1,0 +1,76 @@
+// What tests of HTTP-FLV share: an FLV body of our own making, and a dial run to its report.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/assert.h"
+#include "prober/media/dial/dial.h"
+#include "prober/media/dial/dial_loop_socket.h"
+#include "prober/media/flv/flv_muxer.h"
+#include "prober/media/flv/synthetic_stream.h"
+
+namespace linkpilot::prober {
+
+// A whole FLV file: header, configurations, `length` of picture and sound.
+inline std::string flv_body(Duration length) {
+  auto stream = SyntheticStream::create({});
+  LP_ASSERT(stream.has_value());
+  std::vector<std::uint8_t> out;
+  append_flv_header({.audio = true, .video = true}, out);
+  for (const OwnedTag& tag : stream->headers()) append_flv_tag(tag, out);
+  while (stream->due() < length) {
+    append_flv_tag(stream->next(UnixNanos{1'790'000'000'000'000'000} + stream->due()), out);
+  }
+  return {out.begin(), out.end()};
+}
+
+// For loopback, with deadlines that a test can wait for.
+inline DialRequest loopback_request(const std::string& url) {
+  DialRequest request;
+  request.url = url;
+  request.length = std::chrono::seconds(2);
+  request.policy.trust_given_target = true;
+  request.policy.allowed = parse_ranges("loopback").value();
+  const Duration patience = std::chrono::seconds(20);
+  request.deadlines = {.dns = patience,
+                       .tcp = patience,
+                       .tls = patience,
+                       .handshake = patience,
+                       .connect = patience,
+                       .create_stream = patience,
+                       .start = patience,
+                       .response = patience,
+                       .flv_header = patience,
+                       .first_media = patience};
+  return request;
+}
+
+inline DialReport run_dial(DialRequest request) {
+  auto loop = DialLoop::create().value();
+  auto dial = make_dial(*loop, std::move(request));
+  dial->start();
+  const MonoTime end = loop->now().mono + std::chrono::seconds(120);
+  while (!dial->done() && loop->now().mono < end) loop->turn(std::chrono::milliseconds(100));
+  LP_ASSERT(dial->done());
+  DialReport report = dial->report();
+  dial.reset();
+  return report;
+}
+
+// "response timeout", "media http_status 404"; "ok" without a failure.
+inline std::string failure_of(const DialReport& report) {
+  if (!report.failure) return "ok";
+  return std::string(to_string(report.failure->stage)) + " " +
+         std::string(to_string(report.failure->kind)) +
+         (report.failure->code.empty() ? "" : " " + report.failure->code);
+}
+
+inline bool has_phase(const DialReport& report, DialPhase phase) {
+  return report.since_start(phase).has_value();
+}
+
+}  // namespace linkpilot::prober

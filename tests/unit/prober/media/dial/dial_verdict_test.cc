@@ -1,0 +1,136 @@
+#include "prober/media/dial/dial_verdict.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "prober/media/dial/report_json.h"
+
+namespace linkpilot::prober {
+namespace {
+
+constexpr MonoTime at(std::int64_t ms) { return MonoTime{1'000'000'000 + ms * 1'000'000}; }
+
+DialReport opened() {
+  DialReport report;
+  report.started = at(0);
+  report.ended = at(20'000);
+  report.end = DialEnd::watched;
+  DialHop& hop = report.hops.emplace_back();
+  hop.url = "rtmp://host/app/name";
+  hop.began = at(0);
+  report.hops.back().phases = {{DialPhase::dns, at(3)}, {DialPhase::tcp, at(10)}};
+  report.phases = report.hops.back().phases;
+  report.phases.push_back({DialPhase::key_frame, at(100)});
+  report.playback.started = at(0);
+  report.playback.ended = at(20'000);
+  report.playback.marks.first_tag = report.playback.marks.video_frame =
+      report.playback.marks.key_frame = at(100);
+  report.playback.video.frames = 500;
+  report.playback.players[0].played = std::chrono::seconds(20);
+  return report;
+}
+
+DialFailure failure(DialStage stage, DialFault kind) {
+  return {.stage = stage, .kind = kind, .code = "Its.Own.Word", .sentence = "because it did"};
+}
+
+TEST(DialVerdict, IsFineOnlyByADecodableKeyFrame) {
+  DialReport report = opened();
+  judge_dial(report, {});
+  EXPECT_EQ(report.verdict.kind, VerdictKind::fine);
+  EXPECT_TRUE(report.success);
+  report.playback.marks.key_frame.reset();
+  judge_dial(report, {});
+  EXPECT_EQ(report.verdict.kind, VerdictKind::cannot_open);
+  EXPECT_FALSE(report.success);
+}
+
+TEST(DialVerdict, NamesStageAndKindOfWhatFailed) {
+  DialReport report;
+  report.failure = failure(DialStage::tls, DialFault::certificate_expired);
+  judge_dial(report, {});
+  EXPECT_EQ(report.verdict.kind, VerdictKind::cannot_open);
+  EXPECT_EQ(report.verdict.sentence, "At tls (certificate_expired): because it did.");
+}
+
+TEST(DialVerdict, TakesAConnectionThatBreaksOffForAStutterAndNoFailureToOpen) {
+  DialReport report = opened();
+  report.failure = failure(DialStage::media, DialFault::reset);
+  judge_dial(report, {});
+  EXPECT_TRUE(report.success);
+  EXPECT_EQ(report.verdict.kind, VerdictKind::stutters);
+  EXPECT_NE(report.verdict.sentence.find("broke off"), std::string::npos);
+}
+
+TEST(DialVerdict, NeverTakesTheEndOfAStreamForAFault) {
+  DialReport report = opened();
+  report.end = DialEnd::stream_ended;
+  report.end_code = "NetStream.Play.UnpublishNotify";
+  judge_dial(report, {});
+  EXPECT_EQ(report.verdict.kind, VerdictKind::fine);
+  ASSERT_EQ(report.verdict.also.size(), 1U);
+  EXPECT_NE(report.verdict.also[0].sentence.find("UnpublishNotify"), std::string::npos);
+}
+
+TEST(DialVerdict, WarnsWhenTheProbeItselfWasLate) {
+  DialReport report = opened();
+  report.health.overloaded = true;
+  judge_dial(report, {});
+  ASSERT_FALSE(report.verdict.also.empty());
+  EXPECT_NE(report.verdict.also.back().sentence.find("overloaded"), std::string::npos);
+}
+
+TEST(DialVerdict, TakesAPushForGoodOnlyWhenItWasReadBack) {
+  DialRequest request;
+  request.direction = DialDirection::push;
+  DialReport report;
+  report.push.emplace();
+  report.push->accepted = report.push->held = true;
+  judge_dial(report, request);
+  EXPECT_FALSE(report.success) << "never read back";
+  report.read_back.push_back({});
+  report.read_back[0].verdict = {
+      .kind = VerdictKind::cannot_open, .sentence = "Nothing.", .also = {}};
+  judge_dial(report, request);
+  EXPECT_EQ(report.verdict.kind, VerdictKind::cannot_open);
+  EXPECT_NE(report.verdict.sentence.find("cannot be read back"), std::string::npos);
+  report.read_back[0] = opened();
+  report.read_back[0].playback.push_delay = {.samples = 9, .median = std::chrono::milliseconds(7)};
+  judge_dial(report.read_back[0], {});
+  judge_dial(report, request);
+  EXPECT_TRUE(report.success);
+  EXPECT_NE(report.verdict.sentence.find("push to pull 7ms"), std::string::npos)
+      << report.verdict.sentence;
+  request.push.read_back = false;
+  report.read_back.clear();
+  judge_dial(report, request);
+  EXPECT_TRUE(report.success) << "held was enough";
+}
+
+TEST(DialPhases, TakeTheirTimesFromTheMarkBeforeAndFromTheLastConnection) {
+  DialReport report = opened();
+  report.hops.back().began = at(2);  // an earlier hop took the first two milliseconds
+  const auto spans = phase_spans(report);
+  ASSERT_EQ(spans.size(), 3U);
+  EXPECT_EQ(spans[0].from, std::chrono::milliseconds(2));
+  EXPECT_EQ(spans[0].to, std::chrono::milliseconds(3));
+  EXPECT_EQ(spans[2].from, std::chrono::milliseconds(10));
+  EXPECT_EQ(report.since_start(DialPhase::tcp), std::chrono::milliseconds(10));
+  EXPECT_FALSE(report.since_start(DialPhase::tls));
+}
+
+TEST(DialJson, HoldsEachPhaseAndTheVerdictAndSurvivesOctetsThatAreNoText) {
+  DialReport report = opened();
+  report.notices.push_back("caf\xe9");
+  judge_dial(report, {});
+  const auto json = nlohmann::json::parse(dial_report_json(report));
+  EXPECT_EQ(json["phases"].size(), 3U);
+  EXPECT_EQ(json["phases"][1]["name"], "tcp");
+  EXPECT_EQ(json["phases"][1]["took_ms"], 7.0);
+  EXPECT_EQ(json["verdict"]["kind"], "fine");
+  EXPECT_EQ(json["probe"]["probe_overloaded"], false);
+}
+
+}  // namespace
+}  // namespace linkpilot::prober
