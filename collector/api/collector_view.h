@@ -48,8 +48,8 @@ struct ProbeFigures {
   std::uint64_t active = 0;
 };
 
-// Beliefs of all links, sorted by link, made when somebody first asks: of a large fleet a fifth of a
-// second's work, which belongs to the thread that wants them. Any thread may ask.
+// Beliefs of all links, sorted by link, made when somebody first asks: of a large fleet a fifth of
+// a second's work, which belongs to the thread that wants them. Any thread may ask.
 class LazyBeliefs {
  public:
   using Make = std::function<std::vector<optimizer::LinkBelief>()>;

@@ -98,9 +98,9 @@ std::shared_ptr<const optimizer::FleetEstimates> Collector::estimates_copy(Now n
 SolveJob Collector::solve_job(Now now) {
   SolveJob job;
   job.view = network_view(now);
-  job.make_links = [copy = new_estimates_copy(now),
-                    standings = standings(),
-                    now] { return fleet_beliefs(*copy, standings, now.mono); };
+  job.make_links = [copy = new_estimates_copy(now), standings = standings(), now] {
+    return fleet_beliefs(*copy, standings, now.mono);
+  };
   job.policy = policy_;
   job.now = now;
   return job;
