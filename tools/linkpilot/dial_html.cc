@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "tools/linkpilot/dial_text.h"
+
 namespace linkpilot::cli {
 namespace {
 
@@ -59,10 +61,6 @@ std::string escaped(std::string_view text) {
     }
   }
   return out;
-}
-
-double to_ms(Duration duration) {
-  return std::chrono::duration<double, std::milli>(duration).count();
 }
 
 std::string waterfall_svg(const DialReport& report) {

@@ -17,10 +17,6 @@ using prober::DialReport;
 constexpr std::size_t kBarColumns = 36;
 constexpr std::size_t kCurveColumns = 60;
 
-double to_ms(Duration duration) {
-  return std::chrono::duration<double, std::milli>(duration).count();
-}
-
 std::string upper(std::string_view text) {
   std::string out(text);
   for (char& c : out) {

@@ -11,6 +11,10 @@
 
 namespace linkpilot::cli {
 
+inline double to_ms(Duration duration) {
+  return std::chrono::duration<double, std::milli>(duration).count();
+}
+
 // "▁▃█": values as eighths of the largest; a longer series is cut into `columns` and each shows its
 // least (for a buffer) or mean.
 enum class Squeeze : std::uint8_t { least, mean };

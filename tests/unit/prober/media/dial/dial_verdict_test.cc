@@ -9,23 +9,23 @@
 namespace linkpilot::prober {
 namespace {
 
-constexpr MonoTime at(std::int64_t ms) { return MonoTime{1'000'000'000 + ms * 1'000'000}; }
+constexpr MonoTime at_ms(std::int64_t ms) { return MonoTime{1'000'000'000 + ms * 1'000'000}; }
 
 DialReport opened() {
   DialReport report;
-  report.started = at(0);
-  report.ended = at(20'000);
+  report.started = at_ms(0);
+  report.ended = at_ms(20'000);
   report.end = DialEnd::watched;
   DialHop& hop = report.hops.emplace_back();
   hop.url = "rtmp://host/app/name";
-  hop.began = at(0);
-  report.hops.back().phases = {{DialPhase::dns, at(3)}, {DialPhase::tcp, at(10)}};
+  hop.began = at_ms(0);
+  report.hops.back().phases = {{DialPhase::dns, at_ms(3)}, {DialPhase::tcp, at_ms(10)}};
   report.phases = report.hops.back().phases;
-  report.phases.push_back({DialPhase::key_frame, at(100)});
-  report.playback.started = at(0);
-  report.playback.ended = at(20'000);
+  report.phases.push_back({DialPhase::key_frame, at_ms(100)});
+  report.playback.started = at_ms(0);
+  report.playback.ended = at_ms(20'000);
   report.playback.marks.first_tag = report.playback.marks.video_frame =
-      report.playback.marks.key_frame = at(100);
+      report.playback.marks.key_frame = at_ms(100);
   report.playback.video.frames = 500;
   report.playback.players[0].played = std::chrono::seconds(20);
   return report;
@@ -110,7 +110,7 @@ TEST(DialVerdict, TakesAPushForGoodOnlyWhenItWasReadBack) {
 
 TEST(DialPhases, TakeTheirTimesFromTheMarkBeforeAndFromTheLastConnection) {
   DialReport report = opened();
-  report.hops.back().began = at(2);  // an earlier hop took the first two milliseconds
+  report.hops.back().began = at_ms(2);  // an earlier hop took the first two milliseconds
   const auto spans = phase_spans(report);
   ASSERT_EQ(spans.size(), 3U);
   EXPECT_EQ(spans[0].from, std::chrono::milliseconds(2));
