@@ -55,7 +55,7 @@ TEST_F(DialCommand, SaysWhatItSawOfAStreamThatIsFine) {
                                      server_.url("live/camera?token=topsecret"), flv, html));
   EXPECT_EQ(said.code, 0) << said.err << said.out;
   EXPECT_THAT(said.out, AllOf(HasSubstr("FINE: First frame after"), HasSubstr("key_frame"),
-                              HasSubstr("640x360"), HasSubstr("live_edge"), HasSubstr("▁"),
+                              HasSubstr("640x360"), HasSubstr("live_edge"), HasSubstr("█"),
                               HasSubstr("token=***"), Not(HasSubstr("topsecret"))));
   const std::string page = text_of(html);
   EXPECT_THAT(page, AllOf(HasSubstr("<svg"), HasSubstr("polyline"), HasSubstr("</html>"),
@@ -99,6 +99,8 @@ TEST_F(DialCommand, HasAnExitCodeForEachKindOfEnd) {
   EXPECT_EQ(dial("nonsense").code, 2);
   EXPECT_EQ(dial("").code, 2);
   EXPECT_EQ(dial(closed + " --resolve nonsense").code, 2);
+  EXPECT_EQ(dial("--resolve media.test:127.0.0.1 --allow private " + closed).code, 1)
+      << "an option takes one word";
   EXPECT_EQ(dial(closed + " --allow everywhere").code, 2);
   EXPECT_EQ(dial(closed + " --save-flv /no/such/folder/x.flv").code, 3);
 }
