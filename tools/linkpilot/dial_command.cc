@@ -159,15 +159,18 @@ void add_pull_options(CLI::App* dial, DialWords& words) {
 
 void add_network_options(CLI::App* dial, DialWords& words) {
   dial->add_flag("--each-address", words.order.each_address, "dial every address of the name");
-  dial->add_option("--resolve", words.overrides, "HOST:IP instead of asking DNS");
-  dial->add_option("--resolver", words.resolvers, "ask this server, IP or IP:PORT");
+  dial->add_option("--resolve", words.overrides, "HOST:IP instead of asking DNS")
+      ->allow_extra_args(false);
+  dial->add_option("--resolver", words.resolvers, "ask this server, IP or IP:PORT")
+      ->allow_extra_args(false);
   dial->add_option("--client-subnet", words.client_subnet,
                    "as if asked from there (RFC 7871), as in 198.51.100.0/24");
   dial->add_flag("-4", words.four, "IPv4 only");
   dial->add_flag("-6", words.six, "IPv6 only")->excludes("-4");
   dial->add_option("--allow", words.allowed,
                    "let redirects lead to these addresses: a range, or loopback, private, "
-                   "link-local");
+                   "link-local")
+      ->allow_extra_args(false);
   dial->add_option("--ca-file", words.order.request.ca_file, "trust these certificates only (PEM)");
   dial->add_flag("--record-certificates", words.record,
                  "tell what is wrong with a certificate, and go on");

@@ -36,6 +36,10 @@ std::string opening_sentence(const DialFailure& failure) {
 void judge_pull(DialReport& report, const DialRequest& request) {
   VerdictOptions options = request.verdict;
   if (report.failure) options.failure = opening_sentence(*report.failure);
+  // A dial that ends at the key frame has not waited for the sound that was announced.
+  if (request.stop_at_key_frame && options.audio == TrackWish::if_announced) {
+    options.audio = TrackWish::unwanted;
+  }
   report.success = report.playback.marks.key_frame.has_value();
   report.verdict = judge_playback(report.playback, options);
   const bool opened = report.verdict.kind != VerdictKind::cannot_open;

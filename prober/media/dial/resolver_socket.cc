@@ -158,6 +158,13 @@ bool Resolver::Question::open_channel() {
     static_cast<Question*>(self)->on_socket(fd, readable != 0, writable != 0);
   };
   settings.sock_state_cb_data = this;
+  // Answers above 512 octets without TCP. A query made by hand has its own OPT record, which c-ares
+  // must not take for its own.
+  if (!options_.client_subnet) {
+    mask |= ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ;
+    settings.flags |= ARES_FLAG_EDNS;
+    settings.ednspsz = kUdpOctets;
+  }
   std::string lookups = "b";
   if (!options_.servers.empty()) {  // other servers are asked, so the hosts file is not
     mask |= ARES_OPT_LOOKUPS;
@@ -165,7 +172,7 @@ bool Resolver::Question::open_channel() {
     // One server's refusal is then the answer; of several, the next is asked.
     if (options_.servers.size() == 1) {
       mask |= ARES_OPT_FLAGS;
-      settings.flags = ARES_FLAG_NOCHECKRESP;
+      settings.flags |= ARES_FLAG_NOCHECKRESP;
     }
   }
   int status = ares_init_options(&channel_, &settings, mask);

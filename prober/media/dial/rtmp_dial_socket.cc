@@ -280,9 +280,9 @@ void RtmpDial::take_events() {
         hop.report.server_version = event->text;
         break;
       case rtmp::Phase::stream_ended:
-        if (stream_ended_) break;  // nginx says it twice: a status, then StreamEOF
-        stream_ended_ = event->at;
-        end_code_ = event->text;
+        if (!stream_ended_) stream_ended_ = event->at;
+        // Servers may say it twice; a status says more than the control message.
+        if (end_code_.empty() || end_code_ == "StreamEOF") end_code_ = event->text;
         break;
       case rtmp::Phase::stream_resumed:
         stream_ended_.reset();

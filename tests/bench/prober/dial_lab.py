@@ -98,9 +98,11 @@ class Capture:
         if inside:
             command = ["ip", "netns", "exec", inside, *command]
         self.path, self.port = path, port
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
-        time.sleep(1.0)
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                                        text=True)
+        for line in self.process.stderr:
+            if "listening on" in line:
+                break
 
     def stop(self) -> None:
         time.sleep(0.5)
@@ -108,7 +110,7 @@ class Capture:
         self.process.wait()
 
     def frames(self) -> list[dict]:
-        names = ["frame.time_epoch", "tcp.stream", "tcp.srcport", "tcp.flags", "tcp.len",
+        names = ["frame.time_epoch", "tcp.srcport", "tcp.dstport", "tcp.flags", "tcp.len",
                  "rtmpt.video.type", "_ws.col.Info"]
         fields = [word for name in names for word in ("-e", name)]
         done = subprocess.run(["tshark", "-r", str(self.path), "-d", f"tcp.port=={self.port},rtmpt",
@@ -116,15 +118,16 @@ class Capture:
         return [dict(zip(names, line.split("\t"))) for line in done.stdout.splitlines()]
 
 
-def phases_of_capture(frames: list[dict], port: int) -> list[dict]:
-    """Per connection, in their order: when tshark sees each phase of a pull, in UNIX seconds."""
-    streams: dict[str, dict] = {}
-    octets: dict[str, int] = {}
-    keys: dict[str, int] = {}
+def phases_of_capture(frames: list[dict], port: int) -> dict[int, dict]:
+    """By the client's port: when tshark sees each phase of a pull, in UNIX seconds."""
+    streams: dict[int, dict] = {}
+    octets: dict[int, int] = {}
+    keys: dict[int, int] = {}
     for frame in frames:
-        stream = streams.setdefault(frame["tcp.stream"], {})
         if int(frame["tcp.srcport"]) != port:
             continue
+        client = int(frame["tcp.dstport"])
+        stream = streams.setdefault(client, {})
         at = float(frame["frame.time_epoch"])
 
         def mark(name, at=at, stream=stream):
@@ -136,7 +139,7 @@ def phases_of_capture(frames: list[dict], port: int) -> list[dict]:
         if length == 0:
             continue
         mark("first_octet")
-        seen = octets[frame["tcp.stream"]] = octets.get(frame["tcp.stream"], 0) + length
+        seen = octets[client] = octets.get(client, 0) + length
         if seen >= 1537:
             mark("server_hello")
         if seen >= 3073:
@@ -152,10 +155,10 @@ def phases_of_capture(frames: list[dict], port: int) -> list[dict]:
             mark("first_audio_tag")
         # The sequence header has the key frame's type, too: the second one is the frame.
         found = frame["rtmpt.video.type"].split(",").count("1") if frame["rtmpt.video.type"] else 0
-        keys[frame["tcp.stream"]] = keys.get(frame["tcp.stream"], 0) + found
-        if keys[frame["tcp.stream"]] >= 2:
+        keys[client] = keys.get(client, 0) + found
+        if keys[client] >= 2:
             mark("key_frame")
-    return [streams[name] for name in sorted(streams, key=int)]
+    return streams
 
 
 def gaps_of_capture(frames: list[dict], port: int, longest_usual: float) -> list[tuple[float, float]]:

@@ -46,6 +46,17 @@ TEST(DialVerdict, IsFineOnlyByADecodableKeyFrame) {
   EXPECT_FALSE(report.success);
 }
 
+TEST(DialVerdict, DoesNotMissTheSoundThatADialOfTheFirstFrameDidNotWaitFor) {
+  DialReport report = opened();
+  report.playback.marks.audio_config = at(90);
+  judge_dial(report, {});
+  EXPECT_EQ(report.verdict.kind, VerdictKind::audio_missing);
+  DialRequest request;
+  request.stop_at_key_frame = true;
+  judge_dial(report, request);
+  EXPECT_EQ(report.verdict.kind, VerdictKind::fine);
+}
+
 TEST(DialVerdict, NamesStageAndKindOfWhatFailed) {
   DialReport report;
   report.failure = failure(DialStage::tls, DialFault::certificate_expired);
