@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include <algorithm>
@@ -103,7 +104,9 @@ Result<CurveKeyPair> load_curve_key_pair(const std::string& path) {
 }
 
 Result<std::string> load_curve_public_key(const std::string& path_or_key) {
-  if (is_valid_curve_key(path_or_key)) return path_or_key;
+  // The path of a file may have 40 characters, all of Z85: a file that is there is what is meant.
+  const bool is_path = ::access(path_or_key.c_str(), F_OK) == 0;
+  if (!is_path && is_valid_curve_key(path_or_key)) return path_or_key;
   Result<std::string> key = load_line(path_or_key);
   if (!key) return key;
   if (!is_valid_curve_key(*key)) {

@@ -24,7 +24,7 @@ struct CurveKeyPair {
 // PATH holds the secret key, PATH.pub the public one.
 [[nodiscard]] Status save_curve_key_pair(const std::string& path, const CurveKeyPair& keys);
 [[nodiscard]] Result<CurveKeyPair> load_curve_key_pair(const std::string& path);
-// A public key from a *.pub file, or the key itself.
+// A public key from a *.pub file, or the key itself if no such file is there.
 [[nodiscard]] Result<std::string> load_curve_public_key(const std::string& path_or_key);
 // One to `keys_max` different public keys, a line each; empty lines and those that begin with # are
 // left out (no Z85 key of a file begins with "# ").

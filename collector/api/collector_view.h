@@ -3,10 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/runtime/message_socket.h"
@@ -45,6 +48,25 @@ struct ProbeFigures {
   std::uint64_t active = 0;
 };
 
+// Beliefs of all links, sorted by link, made when somebody first asks: of a large fleet a fifth of a
+// second's work, which belongs to the thread that wants them. Any thread may ask.
+class LazyBeliefs {
+ public:
+  using Make = std::function<std::vector<optimizer::LinkBelief>()>;
+  void make_with(Make make) { make_ = std::move(make); }
+  [[nodiscard]] const std::vector<optimizer::LinkBelief>& operator()() const {
+    std::call_once(made_once_, [this] {
+      if (make_) made_ = make_();
+    });
+    return made_;
+  }
+
+ private:
+  Make make_;
+  mutable std::once_flag made_once_;
+  mutable std::vector<optimizer::LinkBelief> made_;
+};
+
 struct CollectorView {
   UnixNanos now;
   MonoTime now_mono;
@@ -52,7 +74,7 @@ struct CollectorView {
   std::uint64_t epoch = 0;
 
   Agents agents;
-  std::vector<optimizer::LinkBelief> beliefs;  // sorted by link
+  LazyBeliefs beliefs;
   LinkHistories histories;
   std::map<NodeId, NodePlan> plans;
   bool following = false;

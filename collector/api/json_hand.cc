@@ -6,7 +6,7 @@
 namespace linkpilot::collector {
 
 Json hand_json(const CollectorView& view) {
-  const HandFacts facts{view.agents, view.beliefs, view.tables};
+  const HandFacts facts{view.agents, view.beliefs(), view.tables};
   Json overrides = Json::array();
   bool frozen = false;
   for (const Override& over : view.overrides) {

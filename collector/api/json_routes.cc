@@ -145,7 +145,7 @@ Json table_json(const CollectorView& view, const PublishedTable& published,
                  {"candidates", std::move(candidates)}};
     if (!view.overrides.empty()) {
       json["hand"] =
-          hand_on_route(view.overrides, {view.agents, view.beliefs, view.tables},
+          hand_on_route(view.overrides, {view.agents, view.beliefs(), view.tables},
                         push ? table.node : route.target, push ? route.target : table.node);
     }
     routes.push_back(std::move(json));
@@ -225,17 +225,18 @@ std::string_view level_text(EventLevel level) {
 
 Json links_json(const CollectorView& view, std::optional<NodeId> from, std::optional<NodeId> to) {
   Json links = Json::array();
+  const std::vector<optimizer::LinkBelief>& beliefs = view.beliefs();
   for (const auto& [node, plan] : view.plans) {
     if (from && node != *from) continue;
     for (const PacedLink& paced : plan.links) {
       const LinkId link = paced.planned.link;
       if (to && link.to.node != *to) continue;
       const auto found =
-          std::lower_bound(view.beliefs.begin(), view.beliefs.end(), link,
+          std::lower_bound(beliefs.begin(), beliefs.end(), link,
                            [](const optimizer::LinkBelief& belief, const LinkId& wanted) {
                              return belief.link < wanted;
                            });
-      const bool believed = found != view.beliefs.end() && found->link == link;
+      const bool believed = found != beliefs.end() && found->link == link;
       const LinkHistory* const history = view.histories.find(link);
       links.push_back(link_json(view, paced, believed ? *found : optimizer::LinkBelief{},
                                 history == nullptr ? LinkHistory{} : *history));

@@ -114,7 +114,7 @@ Json links_summary(const CollectorView& view) {
   }
   std::uint64_t measured = 0;
   std::uint64_t dead = 0;
-  for (const optimizer::LinkBelief& belief : view.beliefs) {
+  for (const optimizer::LinkBelief& belief : view.beliefs()) {
     if (belief.measured && !belief.stale) ++measured;
     if (belief.state == LinkState::dead) ++dead;
   }
@@ -389,7 +389,7 @@ Json status_json(const CollectorView& view) {
                   {"last_trigger", view.solve.last_trigger},
                   {"last_refusal", view.solve.last_refusal}};
   std::uint64_t active = 0;
-  for (const optimizer::LinkBelief& belief : view.beliefs)
+  for (const optimizer::LinkBelief& belief : view.beliefs())
     active += belief.state != LinkState::alive ? 1 : 0;
   out["alarms"] = {{"active", active}, {"received", view.ingest.alarms}};
   Json overrides = Json::array();

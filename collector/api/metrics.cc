@@ -167,7 +167,7 @@ void write_routes(MetricsPage& page, const CollectorView& view) {
   }
   std::uint64_t dead = 0;
   std::uint64_t measured = 0;
-  for (const optimizer::LinkBelief& belief : view.beliefs) {
+  for (const optimizer::LinkBelief& belief : view.beliefs()) {
     if (belief.state == LinkState::dead) ++dead;
     if (belief.measured && !belief.stale) ++measured;
   }

@@ -343,7 +343,9 @@ void Collector::publish_view() {
   view->started = started_;
   view->epoch = epoch_;
   view->agents = agents_;
-  view->beliefs = beliefs(now);
+  view->beliefs.make_with([copy = estimates_copy(now), standings = standings(), now] {
+    return fleet_beliefs(*copy, standings, now.mono);
+  });
   view->histories = ingest_->histories();
   view->plans = plans_.plans();
   view->following = plans_.following();

@@ -128,8 +128,11 @@ class Collector {
   [[nodiscard]] std::vector<optimizer::LinkBelief> beliefs(Now now) const;
   [[nodiscard]] static std::vector<optimizer::LinkBelief> fleet_beliefs(
       const optimizer::FleetEstimates& estimates, const Standings& standings, MonoTime now);
+  [[nodiscard]] std::shared_ptr<const optimizer::FleetEstimates> new_estimates_copy(Now now);
+  [[nodiscard]] std::shared_ptr<const optimizer::FleetEstimates> estimates_copy(Now now);
   [[nodiscard]] SolveJob solve_job(Now now);
   void solve_tick();
+  void rest_from_ticks(Duration took);
   void look_at(const std::vector<optimizer::LinkBelief>& links, Now now);
   void solve_alarm();
   void on_outcome(SolveOutcome outcome);
@@ -170,7 +173,9 @@ class Collector {
   Door door_;
   Agents agents_;
   optimizer::FleetEstimates estimates_;
-  std::array<std::shared_ptr<optimizer::FleetEstimates>, 3> copies_;  // for the solver
+  std::array<std::shared_ptr<optimizer::FleetEstimates>, 4> copies_;  // for solver and views
+  std::shared_ptr<const optimizer::FleetEstimates> newest_copy_;      // one of them
+  MonoTime copy_again_at_;
   PlanKeeper plans_;
   Publisher publisher_;
   ProbeDesk probes_;
@@ -192,6 +197,7 @@ class Collector {
   std::string scan_error_;          // as told last
   bool plans_dirty_ = true;
   MonoTime plans_updated_;
+  MonoTime plans_rest_until_;
   MonoTime hello_planned_;  // when a new node was planned for without delay
   std::map<NodeId, std::vector<std::uint8_t>> stored_profiles_;  // as handed to the store
   bool solving_ = false;               // the first solve of this run was allowed

@@ -11,6 +11,10 @@ namespace {
 
 // Changes that come together leave together.
 constexpr Duration kPlanDebounce = std::chrono::milliseconds(200);
+// A round of plans for a large fleet takes a second, and each agent that greets wants one: it is
+// followed by this many times its own length without one, so that a fleet that comes at once is
+// heard out between rounds.
+constexpr int kPlanRest = 3;
 
 }  // namespace
 
@@ -32,8 +36,9 @@ void Collector::update_plans(Now now) {
       if (!refused && plans_.note_ack(id, agent.plan.acked_version)) plans_dirty_ = true;
     }
   }
-  if ((plans_dirty_ || now.mono >= plans_.next_change()) &&
-      now.mono - plans_updated_ >= kPlanDebounce) {
+  const bool round = (plans_dirty_ || now.mono >= plans_.next_change()) &&
+                     now.mono - plans_updated_ >= kPlanDebounce && now.mono >= plans_rest_until_;
+  if (round) {
     plans_dirty_ = false;
     plans_updated_ = now.mono;
     std::vector<const RouteTable*> tables;
@@ -47,6 +52,9 @@ void Collector::update_plans(Now now) {
     if (!agent.connection || !agent.profile || plans_.find(id) == nullptr) continue;
     if (due.contains(id) || now.wall - agent.plan.sent >= renew_after) send_plan(agent, now);
   }
+  if (!round) return;
+  const MonoTime end = clock_.now().mono;
+  plans_rest_until_ = end + kPlanRest * (end - now.mono);
 }
 
 void Collector::send_plan(AgentRecord& agent, Now now) {

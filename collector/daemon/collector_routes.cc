@@ -19,6 +19,8 @@ constexpr Duration kAllBackPatience = std::chrono::seconds(5);
 constexpr Duration kStartPatience = std::chrono::seconds(15);
 // A link that just became fast has not had the time to be found dead: its peer is no witness yet.
 constexpr Duration kPaceSettled = std::chrono::seconds(2);
+// A copy of the estimates made for readers serves them for this many times what it cost.
+constexpr int kCopyRest = 20;
 constexpr Duration kTellRefusalAgain = std::chrono::seconds(60);
 constexpr std::size_t kAwaitedMax = 64;
 // One cause raises a burst of alarms (a dying node: two of each of its links, as each peer's delay
@@ -69,9 +71,10 @@ Collector::Standings Collector::standings() const {
   return out;
 }
 
-// A copy of the estimates, from which the solver's thread makes its beliefs: copying is a tenth of
-// the work. Three copies at most are alive: one in use, one waiting, one being made.
-SolveJob Collector::solve_job(Now now) {
+// A copy of the estimates, from which other threads make their beliefs: copying is a tenth of the
+// work. A few copies at most are alive: in use, waiting, being made.
+std::shared_ptr<const optimizer::FleetEstimates> Collector::new_estimates_copy(Now now) {
+  newest_copy_.reset();
   auto free = std::find_if(copies_.begin(), copies_.end(),
                            [](const auto& copy) { return copy.use_count() <= 1; });
   if (free == copies_.end()) free = copies_.begin();
@@ -80,9 +83,22 @@ SolveJob Collector::solve_job(Now now) {
   } else {
     **free = estimates_;
   }
+  newest_copy_ = *free;
+  const MonoTime end = clock_.now().mono;
+  copy_again_at_ = end + kCopyRest * (end - now.mono);
+  return newest_copy_;
+}
+
+// For readers: the newest copy will do while making another would cost much.
+std::shared_ptr<const optimizer::FleetEstimates> Collector::estimates_copy(Now now) {
+  return newest_copy_ != nullptr && now.mono < copy_again_at_ ? newest_copy_
+                                                              : new_estimates_copy(now);
+}
+
+SolveJob Collector::solve_job(Now now) {
   SolveJob job;
   job.view = network_view(now);
-  job.make_links = [copy = std::shared_ptr<const optimizer::FleetEstimates>(*free),
+  job.make_links = [copy = new_estimates_copy(now),
                     standings = standings(),
                     now] { return fleet_beliefs(*copy, standings, now.mono); };
   job.policy = policy_;
@@ -139,6 +155,7 @@ void Collector::solve_tick() {
   const Now now = clock_.now();
   if (hand_.frozen() != nullptr || !may_solve(now)) {
     judge_faults(beliefs(now), now);
+    rest_from_ticks(clock_.now().mono - now.mono);
     if (hand_.frozen() == nullptr) return;
     changed_links_.clear();
     renew_tables(now);
@@ -150,10 +167,14 @@ void Collector::solve_tick() {
   solver_->submit(std::move(job));
 }
 
+void Collector::rest_from_ticks(Duration took) {
+  next_tick_solve_ = clock_.now().mono + std::min<Duration>(kTickRest * took, kTickRestMax);
+}
+
 void Collector::solve_alarm() {
   alarm_scheduled_ = false;
   const Now now = clock_.now();
-  if (hand_.frozen() != nullptr || !may_solve(now) || changed_links_.empty()) return;
+  if (hand_.frozen() != nullptr || !solving_ || changed_links_.empty()) return;
   SolveJob job = solve_job(now);
   job.request.mode = optimizer::PlanMode::alarm;
   job.request.changed = std::exchange(changed_links_, {});
@@ -240,7 +261,7 @@ void Collector::on_outcome(SolveOutcome outcome) {
   solve_.took.add(outcome.took);
   if (hand_.frozen() != nullptr) return;  // begun before the operator froze routes
   if (!alarm) {
-    next_tick_solve_ = now.mono + std::min<Duration>(kTickRest * outcome.took, kTickRestMax);
+    rest_from_ticks(outcome.took);
     look_at(outcome.links, now);
   }
   if (!outcome.guard.publish) {

@@ -406,11 +406,10 @@ void Ingest::forget(NodeId node) {
 // A new process has no memory of what the old one called dead; it will say so again if it is true.
 void Ingest::withdraw_claims(AgentRecord& agent, Now now) {
   const auto claims = claims_.find(agent.id);
+  if (claims == claims_.end() || claims->second.empty()) return;
   std::vector<LinkId> links;
-  if (claims != claims_.end()) {
-    for (const auto& [link, since] : claims->second) links.push_back(link);
-    claims_.erase(claims);
-  }
+  for (const auto& [link, since] : claims->second) links.push_back(link);
+  claims_.erase(claims);
   std::vector<LinkState> before;
   before.reserve(links.size());
   for (const LinkId link : links) before.push_back(estimates_.state(link));

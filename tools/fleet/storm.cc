@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <asio/executor_work_guard.hpp>
 #include <asio/steady_timer.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -78,6 +79,8 @@ class Alarms {
   nlohmann::json raised_ = nlohmann::json::array();
 };
 
+void tell_storm(std::string_view what) { fmt::print(stderr, "{}\n", what); }
+
 class Storm {
  public:
   explicit Storm(const FleetOptions& fleet) : fleet_(fleet) { fleet_.mill.epoch = new_epoch(); }
@@ -105,11 +108,13 @@ class Storm {
   bool run(Done done, Duration patience, Alarms* alarms = nullptr) {
     const MonoTime began = SystemClock().now().mono;
     asio::steady_timer timer(loop_);
-    for (auto at = std::chrono::steady_clock::now();; at += kAgentTick) {
+    for (auto at = std::chrono::steady_clock::now();;
+         at = std::max(at + kAgentTick, std::chrono::steady_clock::now())) {
       bool is_due = false;
       timer.expires_at(at);
       timer.async_wait([&](const asio::error_code&) { is_due = true; });
       while (!is_due) loop_.run_one();
+      loop_.poll();  // a tick that comes late does not take the turn of what came in
       const Now now = SystemClock().now();
       if (alarms != nullptr) alarms->step(now);
       for (auto& agent : agents_) agent->tick(now);
@@ -140,6 +145,8 @@ class Storm {
  private:
   FleetOptions fleet_;
   asio::io_context loop_{1};
+  // Without work for a moment, a loop stops for good.
+  asio::executor_work_guard<asio::io_context::executor_type> open_{loop_.get_executor()};
   std::vector<std::unique_ptr<StormAgent>> agents_;
 };
 
@@ -178,10 +185,12 @@ int run_storm(const FleetOptions& fleet, const StormOptions& options) {
   if (!storm.run(all_online, kStartPatience)) {
     return complain_storm(fmt::format("{} of {} agents are welcome", storm.online(), fleet.agents));
   }
+  tell_storm(fmt::format("{} agents are welcome", fleet.agents));
   storm.make_mills();
   storm.spool(options.history);
   if (!storm.run(all_acked, kStartPatience)) return complain_storm("the history is not taken");
 
+  tell_storm("the history is taken; calm begins");
   Alarms alarms(storm.agents(), options.alarms_per_second);
   const auto never = [] { return false; };
   storm.run(never, options.calm, &alarms);
@@ -193,10 +202,12 @@ int run_storm(const FleetOptions& fleet, const StormOptions& options) {
 
   const auto all_gone = [&] { return storm.online() == 0; };
   if (!storm.run(all_gone, kStartPatience)) return complain_storm("the collector stays");
+  tell_storm("the collector is gone; spools fill");
   storm.spool(options.backlog);
   if (!storm.run(all_online, kStartPatience, &alarms)) {
     return complain_storm(fmt::format("{} of {} agents are back", storm.online(), fleet.agents));
   }
+  tell_storm("all are back; spools drain");
   const bool drained = storm.run(all_acked, options.drain_max, &alarms);
   const UnixNanos drained_at = SystemClock().now().wall;
   alarms.end(SystemClock().now());

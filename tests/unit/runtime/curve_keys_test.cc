@@ -32,6 +32,21 @@ TEST(CurveKeys, SurviveTheDisk) {
   EXPECT_EQ(info.st_mode & 0777, 0600u);
 }
 
+TEST(CurveKeys, AreReadFromAFileWhosePathCouldBeAKey) {
+  const TemporaryDirectory directory;
+  const CurveKeyPair keys = make_curve_key_pair();
+  // Relative, so that its length is ours to choose; dots and slashes are of Z85.
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(directory.path(""));
+  const std::string path = "./" + std::string(34, 'a') + ".pub";
+  ASSERT_TRUE(is_valid_curve_key(path));
+  put(path, keys.public_key + "\n");
+  const Result<std::string> loaded = load_curve_public_key(path);
+  std::filesystem::current_path(before);
+  ASSERT_TRUE(loaded);
+  EXPECT_EQ(*loaded, keys.public_key);
+}
+
 TEST(CurveKeys, AreRefusedWhenOthersCanReadThem) {
   const TemporaryDirectory directory;
   const std::string path = directory.path("agent");
