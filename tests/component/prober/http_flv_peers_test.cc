@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <openssl/ssl.h>
+#include <signal.h>
 
 #include <fstream>
 #include <map>
@@ -289,6 +290,11 @@ class TlsPeer {
  public:
   TlsPeer(HttpPeer& peer, const Certificates::Pair& pair, int more_certificates = 0)
       : context_(SSL_CTX_new(TLS_server_method())), ssl_(nullptr) {
+    // OpenSSL writes with write(): in this thread of the server's, and no other, SIGPIPE waits.
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     SSL_CTX_use_certificate_chain_file(context_, pair.chain.c_str());
     SSL_CTX_use_PrivateKey_file(context_, pair.key.c_str(), SSL_FILETYPE_PEM);
     for (int i = 0; i < more_certificates; ++i) {
