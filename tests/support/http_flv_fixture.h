@@ -22,8 +22,10 @@ inline std::string flv_body(Duration length) {
   std::vector<std::uint8_t> out;
   append_flv_header({.audio = true, .video = true}, out);
   for (const OwnedTag& tag : stream->headers()) append_flv_tag(tag, out);
+  // Made just now, or a puller calls it late by its clock.
+  const UnixNanos began = SystemClock().now().wall - length;
   while (stream->due() < length) {
-    append_flv_tag(stream->next(UnixNanos{1'790'000'000'000'000'000} + stream->due()), out);
+    append_flv_tag(stream->next(began + stream->due()), out);
   }
   return {out.begin(), out.end()};
 }

@@ -96,7 +96,9 @@ TEST_F(DialOnNginx, PullsEveryPhaseAsANumberAndFindsTheStreamFine) {
   EXPECT_EQ(report.playback.video_config->height, 180U);
   EXPECT_NEAR(report.playback.video.rate_by_time, 25, 0.5);
   ASSERT_TRUE(report.tcp);
-  EXPECT_EQ(report.tcp->octets_received, report.octets_in);
+  // The kernel may have more than was read by the end.
+  EXPECT_GE(report.tcp->octets_received, report.octets_in);
+  EXPECT_LT(report.tcp->octets_received, report.octets_in + (1 << 20));
   const std::string json = dial_report_json(report);
   EXPECT_EQ(json.find("verysecret"), std::string::npos);
   EXPECT_TRUE(nlohmann::json::accept(json));

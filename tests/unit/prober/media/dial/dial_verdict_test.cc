@@ -48,7 +48,7 @@ TEST(DialVerdict, IsFineOnlyByADecodableKeyFrame) {
 
 TEST(DialVerdict, DoesNotMissTheSoundThatADialOfTheFirstFrameDidNotWaitFor) {
   DialReport report = opened();
-  report.playback.marks.audio_config = at(90);
+  report.playback.marks.audio_config = at_ms(90);
   judge_dial(report, {});
   EXPECT_EQ(report.verdict.kind, VerdictKind::audio_missing);
   DialRequest request;
