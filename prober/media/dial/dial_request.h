@@ -78,6 +78,7 @@ struct DialRequest {
   DialDirection direction = DialDirection::pull;
   // How long to watch, from the first tag (pull) or the server's word to publish (push).
   Duration length = std::chrono::seconds(20);
+  bool hide_stream_name = false;   // of a pull, as of every push: the name is a publisher's key
   bool stop_at_key_frame = false;  // success is enough: end at the first decodable key frame
   SocketMode socket_mode = SocketMode::prompt;
   TlsMode tls_mode = TlsMode::enforce;

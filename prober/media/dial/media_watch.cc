@@ -78,6 +78,10 @@ void MediaWatch::on_octets(std::size_t octets, MonoTime now) {
   window_octets_ = 0;
 }
 
+void MediaWatch::media_began(MonoTime at) {
+  if (!first_media_) first_media_ = at;
+}
+
 std::optional<MonoTime> MediaWatch::ends_at() const {
   if (!first_media_) return std::nullopt;
   return *first_media_ + length_;

@@ -32,6 +32,8 @@ class MediaWatch final : public TagSink {
   // A ceiling was passed: the dial is to end with this.
   [[nodiscard]] const std::optional<DialFailure>& breach() const { return breach_; }
   // When the length asked for is over; nothing before the first audio or video tag has begun.
+  // The carrier saw media, which may wait behind a tag that never ends: the length runs from here.
+  void media_began(MonoTime at);
   [[nodiscard]] std::optional<MonoTime> ends_at() const;
   [[nodiscard]] bool seen_enough(MonoTime now) const;
   [[nodiscard]] std::uint64_t octets() const { return octets_; }

@@ -79,7 +79,8 @@ RtmpDial::RtmpDial(DialLoop& loop, DialRequest request)
 
 std::string RtmpDial::masked(const rtmp::RtmpUrl& url) const {
   const bool own_name = push_ && !push_->report.stream_name.empty();
-  return url.masked(is_push() && !own_name ? rtmp::StreamName::hide : rtmp::StreamName::show);
+  const bool hide = (is_push() && !own_name) || request_.hide_stream_name;
+  return url.masked(hide ? rtmp::StreamName::hide : rtmp::StreamName::show);
 }
 
 // What can be wrong with a request before anything is sent.
@@ -100,6 +101,7 @@ Status RtmpDial::prepare(rtmp::RtmpClientOptions& options) {
   if (push_) push_->report.stream_name = made_up;
   options.direction = is_push() ? rtmp::Direction::push : rtmp::Direction::pull;
   options.url = std::move(*url);
+  options.hide_stream_name = request_.hide_stream_name;
   options.handshake = request_.handshake;
   options.subscribe = request_.subscribe;
   options.handshake_max = request_.deadlines.handshake;
@@ -279,6 +281,10 @@ void RtmpDial::take_events() {
       case rtmp::Phase::connected:
         hop.report.server_version = event->text;
         break;
+      case rtmp::Phase::first_audio:
+      case rtmp::Phase::first_video:
+        watch_.media_began(event->at.mono);
+        break;
       case rtmp::Phase::stream_ended:
         if (!stream_ended_) stream_ended_ = event->at;
         // Servers may say it twice; a status says more than the control message.
@@ -376,12 +382,18 @@ bool RtmpDial::is_stuck(Now now) const {
 void RtmpDial::begin_read_back(Now) {
   DialRequest request = request_;
   request.direction = DialDirection::pull;
-  request.url =
-      request_.push.read_back_url.empty() ? hops_.back().url.text() : request_.push.read_back_url;
+  const bool same_url = request_.push.read_back_url.empty();
+  request.url = same_url ? hops_.back().url.text() : request_.push.read_back_url;
+  request.hide_stream_name = same_url && push_->report.stream_name.empty();
+  // A redirect's target was the server's word, and still is.
+  if (same_url && origin_ != TargetOrigin::given) {
+    request.policy.trust_given_target = false;
+    request.only_address.reset();
+  }
   if (request.url.ends_with('/')) request.url += push_->report.stream_name;
   request.length = std::max(kReadBackMin, request_.length - request_.push.hold);
   request.copy = nullptr;
-  if (!request_.push.read_back_url.empty()) request.only_address.reset();
+  if (!same_url) request.only_address.reset();
   push_->reader = make_dial(loop_, std::move(request));
   push_->reader->start();
 }

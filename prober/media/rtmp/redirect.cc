@@ -63,8 +63,9 @@ Status check_hop(std::span<const std::string> visited, const RtmpUrl& next, std:
                            fmt::format("more than {} redirects", hops_max));
   }
   if (std::find(visited.begin(), visited.end(), next.text()) != visited.end()) {
-    return linkpilot::fail(ErrorCode::invalid_argument,
-                           fmt::format("redirects lead in a circle, back to {}", next.masked()));
+    return linkpilot::fail(
+        ErrorCode::invalid_argument,
+        fmt::format("redirects lead in a circle, back to {}", next.masked(StreamName::hide)));
   }
   return {};
 }

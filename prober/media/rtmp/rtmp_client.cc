@@ -81,10 +81,12 @@ RtmpClient::RtmpClient(RtmpClientOptions options, prober::TagSink& sink)
   if (options_.visited.empty()) options_.visited.push_back(options_.url.text());
 }
 
-std::string RtmpClient::target() const {
-  return options_.url.masked(options_.direction == Direction::push ? StreamName::hide
-                                                                   : StreamName::show);
+StreamName RtmpClient::name_shown() const {
+  return options_.hide_stream_name || options_.direction == Direction::push ? StreamName::hide
+                                                                            : StreamName::show;
 }
+
+std::string RtmpClient::target() const { return options_.url.masked(name_shown()); }
 
 void RtmpClient::start(Now now) {
   LP_ASSERT(!handshake_ && !outcome_);

@@ -49,6 +49,8 @@ constexpr std::size_t kEventsMax = 128;             // not yet taken
 struct RtmpClientOptions {
   Direction direction = Direction::pull;
   RtmpUrl url;
+  // The stream's name is a key, not to be shown; one that is pushed to always is.
+  bool hide_stream_name = false;
   HandshakeForm handshake = HandshakeForm::simple;
   bool handshake_fallback = true;  // a handshake that fails offers the other form as the next
   std::string page_url;
@@ -199,6 +201,7 @@ class RtmpClient {
   [[nodiscard]] bool follow_redirect(const AmfValue& info);
   void on_reconnect_request(const AmfValue& info, Now now);
   [[nodiscard]] std::string shown(std::string_view text) const;
+  [[nodiscard]] StreamName name_shown() const;
 
   RtmpClientOptions options_;
   Stage stage_ = Stage::handshake;

@@ -49,8 +49,7 @@ std::string_view advice(FailureKind kind, Direction direction) {
 }  // namespace
 
 std::string RtmpClient::shown(std::string_view text) const {
-  return printable(options_.url.redact(
-      text, options_.direction == Direction::push ? StreamName::hide : StreamName::show));
+  return printable(options_.url.redact(text, name_shown()));
 }
 
 void RtmpClient::on_command(std::span<const std::uint8_t> body, CommandForm form, Now now) {
@@ -238,9 +237,7 @@ bool RtmpClient::follow_redirect(const AmfValue& info) {
     return true;
   }
   fail(FailureKind::redirected, code,
-       fmt::format("the server redirects to {}",
-                   next->masked(options_.direction == Direction::push ? StreamName::hide
-                                                                      : StreamName::show)));
+       fmt::format("the server redirects to {}", next->masked(name_shown())));
   outcome_->next = Reconnect{.why = Reconnect::Why::redirect,
                              .url = std::move(*next),
                              .handshake = options_.handshake,
@@ -268,8 +265,7 @@ void RtmpClient::on_reconnect_request(const AmfValue& info, Now now) {
                          .url = *next,
                          .handshake = options_.handshake,
                          .authentication = {}};
-  tell(Phase::reconnect_requested, now,
-       next->masked(options_.direction == Direction::push ? StreamName::hide : StreamName::show));
+  tell(Phase::reconnect_requested, now, next->masked(name_shown()));
 }
 
 }  // namespace linkpilot::rtmp

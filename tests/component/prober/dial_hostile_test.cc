@@ -130,6 +130,16 @@ TEST(DialOfAHostileServer, EndsBehindThePlayThatWasAccepted) {
          p.trickle(rtmp::message({.chunk_stream = 6, .type = 9}, rtmp::filler(60'000, 0x17)));
        },
        [](DialRequest& request) { request.deadlines.first_media = std::chrono::seconds(4); }},
+      {"sound behind a script that never ends", "cannot open",
+       [](ScriptedPeer& p) {
+         if (!start_play(p)) return;
+         rtmp::Bytes script =
+             rtmp::message({.chunk_stream = 5, .type = 18}, rtmp::filler(1000, 0x02));
+         script.resize(12 + 128);  // its first chunk
+         p.send(script);
+         p.send(rtmp::message({.chunk_stream = 4, .type = 8}, {0xaf, 1, 2, 3}));
+         p.hold();
+       }},
       {"media without Play.Start", "opened",
        [](ScriptedPeer& p) {
          if (p.open_until("play")) play(p, std::chrono::seconds(30));

@@ -172,6 +172,17 @@ TEST_F(DialOnNginx, PushesAStreamOfItsOwnAndReadsItBack) {
   EXPECT_GT(report.read_back[0].playback.push_delay.least, Duration(0));
 }
 
+TEST_F(DialOnNginx, ShowsThePublishersKeyNowhere) {
+  DialRequest request = request_for(nginx_->url("live/topsecret"), std::chrono::seconds(4));
+  request.direction = DialDirection::push;
+  const DialReport report = run_.run(request);
+  EXPECT_EQ(verdict_of(report), "opened") << dial_report_json(report);
+  ASSERT_EQ(report.read_back.size(), 1U);
+  EXPECT_TRUE(report.read_back[0].success);
+  EXPECT_EQ(dial_report_json(report).find("topsecret"), std::string::npos)
+      << dial_report_json(report);
+}
+
 TEST_F(DialOnNginx, TellsBusyDeniedAndUnknownApart) {
   DialRequest first = request_for(nginx_->url("live/taken"), std::chrono::seconds(60));
   first.direction = DialDirection::push;

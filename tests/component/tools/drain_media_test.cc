@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -148,6 +149,7 @@ class DrainMedia : public testing::Test {
       AgentProcess& agent = *fleet_.agents[i];
       must(fmt::format("agent enrol {} --file {}.pub --reason test", agent.options().name,
                        agent.path("agent.key")));
+      std::filesystem::create_directories(agent.path("state"));  // what media processes watch
       agent.start();
     }
     for (std::size_t i = 0; i < kNodes; ++i) {
