@@ -123,7 +123,10 @@ void Emulator::read_device(NodeIndex node) {
   for (int i = 0; i < kPacketsPerReadiness; ++i) {
     const ssize_t size = ::read(devices_[node], bytes.data(), bytes.size());
     if (size <= 0) return;
-    const Now now{mono_now(), wall_now()};
+    // The ledger's clock first: a pause between the two then makes the packet late, in the ledger
+    // as on the wire. The other way round it would seem to have been early.
+    const UnixNanos wall = wall_now();
+    const Now now{mono_now(), wall};
     wan_.on_packet(node, std::span(bytes).first(static_cast<std::size_t>(size)), now);
     const auto due = wan_.next_due();
     if (due && *due <= now.mono) deliver_due();

@@ -151,9 +151,8 @@ class Delays(unittest.TestCase):
             book = lab.book()
             late = ledger.late_ns(book.packets)
             self.assertEqual(len(late), 80)
-            # Due on the monotonic clock, stamped on the wall clock, which may be slewed against it
-            # by 500 ppm (adjtimex(2)): 12.5 us in the 25 ms of one way, at both ends of it.
-            self.assertGreater(late.min(), -26_000)
+            # Due on the monotonic clock, stamped on the wall clock: both are slewed alike.
+            self.assertGreater(late.min(), -1000)
             self.assertTrue(book.exact())
 
     def test_added_delay_takes_effect_and_heals(self):
