@@ -43,6 +43,8 @@ constexpr std::array kKnown{
     KnownRange{"240.0.0.0/4", AddressKind::reserved},
     KnownRange{"::/128", AddressKind::unspecified},
     KnownRange{"::1/128", AddressKind::loopback},
+    KnownRange{"::ffff:0:0:0/96", AddressKind::reserved},    // translated, RFC 2765
+    KnownRange{"64:ff9b:1::/48", AddressKind::private_use},  // NAT64 of a site, RFC 8215
     KnownRange{"100::/64", AddressKind::reserved},
     KnownRange{"2001::/23", AddressKind::reserved},
     KnownRange{"2001:db8::/32", AddressKind::reserved},
@@ -190,9 +192,14 @@ Status check_address(const TargetPolicy& policy, const IpAddress& address, Targe
   const bool never = kind == AddressKind::multicast || kind == AddressKind::unspecified;
   const bool trusted = policy.trust_given_target && origin == TargetOrigin::given;
   const IpAddress real = led_to(address);
+  // Who allows a private network does not mean the keys that a cloud hands out inside it: those
+  // take a range of that one address.
+  const bool by_itself = kind == AddressKind::metadata;
   const bool allowed =
       trusted || std::any_of(policy.allowed.begin(), policy.allowed.end(),
-                             [&real](const AddressRange& range) { return range.contains(real); });
+                             [&real, by_itself](const AddressRange& range) {
+                               return range.contains(real) && (!by_itself || range.bits == 128);
+                             });
   if (allowed && !never) return {};
   return fail(
       ErrorCode::permission,

@@ -31,6 +31,8 @@ TEST(TargetPolicy, KnowsWhatKindAnAddressIs) {
         // What IPv6 leads to counts: NAT64, 6to4, IPv4-compatible.
         Case{"64:ff9b::7f00:1", AddressKind::loopback},
         Case{"64:ff9b::a9fe:a9fe", AddressKind::metadata},
+        Case{"64:ff9b:1::a00:1", AddressKind::private_use},
+        Case{"::ffff:0:10.0.0.1", AddressKind::reserved},
         Case{"2002:7f00:1::", AddressKind::loopback}, Case{"::127.0.0.1", AddressKind::loopback}}) {
     EXPECT_EQ(to_string(kind_of(ip(one.address))), to_string(one.want)) << one.address;
   }
@@ -47,6 +49,17 @@ TEST(TargetPolicy, RefusesSpecialAddressesUnlessTheirRangeIsAllowed) {
   policy.allowed = {AddressRange::parse("0.0.0.0/0").value(), AddressRange::parse("::/0").value()};
   EXPECT_FALSE(check_address(policy, ip("224.0.0.1"), TargetOrigin::given)) << "never";
   EXPECT_FALSE(check_address(policy, ip("0.0.0.0"), TargetOrigin::given)) << "never";
+}
+
+TEST(TargetPolicy, KeepsMetadataOutOfTheNetworksItLiesIn) {
+  TargetPolicy policy;
+  policy.allowed = parse_ranges("private").value();
+  EXPECT_TRUE(check_address(policy, ip("100.64.0.1"), TargetOrigin::redirect));
+  EXPECT_TRUE(check_address(policy, ip("fd12::1"), TargetOrigin::redirect));
+  EXPECT_FALSE(check_address(policy, ip("100.100.100.200"), TargetOrigin::redirect));
+  EXPECT_FALSE(check_address(policy, ip("fd00:ec2::254"), TargetOrigin::redirect));
+  policy.allowed = parse_ranges("100.100.100.200").value();
+  EXPECT_TRUE(check_address(policy, ip("100.100.100.200"), TargetOrigin::redirect));
 }
 
 TEST(TargetPolicy, TrustsWhatAnOperatorGaveButNoRedirect) {
