@@ -42,6 +42,11 @@ def bounds(node_count, links, has_joiner, streams_first_hop, streams_later_hop, 
         rows.append(("join.routable_ms", *_at_most(10000)))
     return rows + [
         ("heal.home_ms", *_at_most(90000)),
+        ("dial.regions_shown", *_equal(node_count)),
+        ("dial.first_frame_ms_max", *_at_most(5000)),
+        ("dial.stall_found", *_equal(True)),
+        ("dial.stall_error_ms", *_at_most(100)),
+        ("dial.stalls_elsewhere", *_equal(0)),
         ("lookups_total", *_at_least(100000)),
         ("lookups_failed", *_equal(0)),
         ("loss_matches_ledger", *_equal(True)),

@@ -32,6 +32,13 @@ def socket_in_namespace(namespace):
         os.close(here)
 
 
+def can_connect(namespace, address, port):
+    """Whether a TCP server answers there, from inside its namespace."""
+    with socket_in_namespace(namespace) as plain:
+        plain.settimeout(1.0)
+        return plain.connect_ex((address, port)) == 0
+
+
 class CollectorApi:
     """The collector's read-only API (collector/api/API.md)."""
 

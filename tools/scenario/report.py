@@ -9,6 +9,7 @@ import numpy as np
 import probes
 import stored
 import tables
+from dials import judge_dials
 from gaps import StreamGap, stream_gap
 from mails import judge_mails
 from medialogs import read_receipts
@@ -49,6 +50,7 @@ class Report:
         report["node"] = self._node()
         report["join"] = self._join()
         report["heal"] = self._heal()
+        report["dial"] = self._dial()
         report.update(self._emulator())
         report.update(self._lookups())
         report.update(self._agents())
@@ -213,6 +215,13 @@ class Report:
             return {"home_ms": None}
         return {"home_ms": _ms(fact["home_ms"]), "routes": len(self.facts["baseline"]),
                 "routes_the_same": fact["same"], "not_home": [list(path) for path in fact["away"]]}
+
+    def _dial(self):
+        fact = self.facts.get("dial")
+        if not fact:
+            return {}
+        return judge_dials(fact, self.book.packets, {node: self.book.index(node) for node in fact["reports"]},
+                           ledger.DELIVERED)
 
     # --- measurements against the ledger ---
 

@@ -16,6 +16,7 @@ sys.dont_write_bytecode = True
 
 import ledger  # noqa: E402
 from bounds import bounds, judge  # noqa: E402
+from live import missing_programs  # noqa: E402
 from report import Report  # noqa: E402
 from stored import read_spool  # noqa: E402
 from story import Story  # noqa: E402
@@ -48,7 +49,7 @@ def missing_requirements():
         missing.append("/dev/net/tun: the kernel's TUN driver (CONFIG_TUN); run: modprobe tun")
     if not os.path.exists("/proc/self/ns/net"):
         missing.append("network namespaces: this kernel is built without CONFIG_NET_NS")
-    return missing
+    return missing + missing_programs()
 
 
 def finish(world, timeline, story, options):
@@ -112,6 +113,7 @@ def play(world, story, options):
     timeline.degrade_link()
     timeline.lose_and_gain_nodes()
     timeline.heal_all()
+    timeline.dial_stream()
     timeline.show_mails()
     timeline.wind_down()
     held = finish(world, timeline, story, options)

@@ -1,10 +1,13 @@
 """The phases of the demo, in order: everything comes up, links are cut, the collector is killed while links
-are cut, a cut lasts until it is told by mail, a link degrades, a node dies and another joins, all is healed.
+are cut, a cut lasts until it is told by mail, a link degrades, a node dies and another joins, all is healed,
+a live stream is dialled from everywhere while one viewer's way to it is cut.
 What was done and when is kept in `facts`, for the report; what is seen on the way is told to the story.
 Judging is the report's work."""
 
 import time
 
+from dials import first_frame_ms, stalls
+from live import LiveStream
 from mails import link_name, read_mails
 from medialogs import Fleet
 from truth import LinkBelief, LinkTruth, links_of, switching_margin_ms
@@ -16,6 +19,7 @@ WANTED = {"two_way": 5, "one_way": 5, "first_hop": 20, "later_hop": 10}
 WANTED_SMALL = {"two_way": 1, "one_way": 1, "first_hop": 3, "later_hop": 1}
 DOWN_CUTS, DOWN_CUTS_SMALL = 5, 2  # while there is no collector
 CUTS_MAX = 30
+DIAL_S, DIAL_QUIET_S, DIAL_CUT_S = 12.0, 6.0, 2.0  # a dial, before its cut, the cut
 
 
 class Timeline:
@@ -421,6 +425,53 @@ class Timeline:
         if took is None:
             self.story.wrong("a fault is still open a minute after everything is healed")
         self.wait(lambda: self.world.api.get("/v1/faults", state="open")["mail"]["waiting"] == 0, 10)
+
+    # (g)
+
+    def dial_stream(self):
+        """Every region views one live stream; the way to one of them is cut meanwhile. One direction only:
+        see dials.py."""
+        world, story, nodes = self.world, self.story, list(self.world.nodes)
+        server, victim = self.rng.sample(nodes, 2)
+        story.chapter(f"A live stream: {server} serves it, every region dials it")
+        stream = LiveStream(world, server)
+        stream.start()
+        story.did(f"nginx-rtmp at {server} serves {stream.url}, fed by ffmpeg")
+        self.pause(2.0)
+        for node in nodes:
+            stream.dial(node, "--seconds", DIAL_S)
+        story.did(f"{len(nodes)} dials begin, one in each region")
+        self.pause(DIAL_QUIET_S)
+        truth = self.truth()
+        fact = {"server": server, "victim": victim,
+                "round_trip_ms": truth.delay_ms(server, victim) + truth.delay_ms(victim, server)}
+        fact["cut_ns"] = world.lab.fault("blackhole", **{"from": server, "to": victim, "both": False})
+        story.did(f"cut {server} -x-> {victim} for {DIAL_CUT_S:.0f} s, while they watch")
+        self.pause(DIAL_CUT_S)
+        fact["heal_ns"] = world.lab.heal(**{"from": server, "to": victim, "both": False})
+        self._trouble(link_name(server, victim), "dead", fact["cut_ns"], fact["heal_ns"])
+        if self.wait(stream.are_done, DIAL_S + 20) is None:
+            story.wrong("not every dial has ended")
+        fact["reports"] = {node: stream.report(node) for node in nodes}
+        stream.stop()
+        self.facts["dial"] = fact
+        self._tell_dials(fact)
+        self.wait(self._links_alive, 15)
+
+    def _tell_dials(self, fact):
+        story, reports = self.story, fact["reports"]
+        first = {node: first_frame_ms(report) for node, report in reports.items()}
+        story.saw("first frame, by region: " + ", ".join(
+            f"{node} {first[node]:.0f} ms" for node in sorted(first, key=lambda n: first[n] or 0) if first[node]))
+        for node in (n for n, value in first.items() if value is None):
+            verdict = reports[node]["verdict"] if reports[node] else {"sentence": "the dial left no report"}
+            story.wrong(f"{node} saw nothing: {verdict['sentence']}")
+        report = reports[fact["victim"]]
+        for player, who in (("plain", "a player without a buffer"), ("buffered", "one that buffers a second")):
+            total = sum(length for _, length in stalls(report, player))
+            story.saw(f"at {fact['victim']} {who} stood still for {total / 1e3:.1f} s")
+        calm = [n for n in reports if n != fact["victim"] and not stalls(reports[n])]
+        story.saw(f"{len(calm)} of the {len(reports) - 1} others saw no stall")
 
     def show_mails(self):
         mails = self.mails()

@@ -111,6 +111,7 @@ class World:
         self.prefix = f"lp{os.getpid():x}"
         self.folder = tempfile.mkdtemp(prefix="linkpilot-demo-")
         self.agents, self.media = {}, {}
+        self.serving, self.viewing = [], []  # a live stream's server and source, and dials of it
         self.lab_process = self.collector = self.mail_server = self.lab = self.api = None
         self.namespaces, self.addresses = {}, {}
         self.agent_usage = {}  # name -> list of (monotonic s, resident kB, private kB, CPU s)
@@ -201,7 +202,7 @@ to = ["operators@demo.example"]
         self.collector = self._start_inside(COLLECTOR, "linkpilot-collector", [
             self.program("linkpilot-collector"), "--config", self.path("collector", "collector.toml")])
         self.api = CollectorApi(self.namespaces[COLLECTOR])
-        self._wait("the collector answers", 15, lambda: self.api.get("/healthz"))
+        self.wait_until("the collector answers", 15, lambda: self.api.get("/healthz"))
 
     def enrol(self, node):
         """Makes the node's key and shows its public half to the collector."""
@@ -245,13 +246,22 @@ signer_public_key_files = ["{self.path('collector', 'routes.key.pub')}"]
             "--output", self.path("media"), "--port", str(MEDIA_PORT), "--rate", str(self.rate),
             "--seed", str(self.seed * 1000 + self.nodes.index(node))])
 
-    def _start_inside(self, node, name, command):
+    def start_serving(self, node, name, command):
+        """A program of the live stream: has to stay up."""
+        self.serving.append(self._start_inside(node, name, command))
+
+    def start_viewing(self, node, command, output):
+        """A dial: ends by itself."""
+        self.viewing.append(self._start_inside(node, f"dial-{node}", command, output))
+        return self.viewing[-1]
+
+    def _start_inside(self, node, name, command, output=None):
         return Process(name, ["ip", "netns", "exec", self.namespaces[node], *command],
-                       self.path("logs", f"{name}.log"))
+                       self.path("logs", f"{name}.log"), output)
 
     # --- watching ---
 
-    def _wait(self, what, patience_s, condition):
+    def wait_until(self, what, patience_s, condition):
         deadline = time.monotonic() + patience_s
         reason = "not yet"
         while time.monotonic() < deadline:
@@ -265,7 +275,8 @@ signer_public_key_files = ["{self.path('collector', 'routes.key.pub')}"]
         raise WorldError(f"waited {patience_s:.0f} s in vain until {what}: {reason}")
 
     def processes(self):
-        return [p for p in (self.lab_process, self.mail_server, self.collector, *self.agents.values(), *self.media.values()) if p]
+        return [p for p in (self.lab_process, self.mail_server, self.collector, *self.agents.values(), *self.media.values(),
+                            *self.serving) if p]
 
     def check_alive(self):
         for process in self.processes():
@@ -298,7 +309,14 @@ signer_public_key_files = ["{self.path('collector', 'routes.key.pub')}"]
         self.media_stopped = dict(self.media)
         self.media.clear()
 
+    def stop_live(self):
+        for process in self.viewing + self.serving[::-1]:
+            process.stop()
+        self.serving.clear()
+        self.viewing.clear()
+
     def stop(self):
+        self.stop_live()
         if self.api:
             self.api.close()
         users = [p for p in (*self.media.values(), *self.agents.values(), self.collector, self.mail_server) if p]

@@ -12,11 +12,18 @@ import unittest
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 RUN = os.path.join(ROOT, "tools", "scenario", "run.py")
+sys.path[:0] = [os.path.join(ROOT, "tools", "scenario"), os.path.join(ROOT, "tools", "lab")]
+sys.dont_write_bytecode = True
+
+from live import LiveStream  # noqa: E402
+from world import World  # noqa: E402
+
 KEYS = """nodes links links_measured nodes_loaded rtt_error_us_p50 rtt_error_us_p95 loss_matches_ledger
     cut.cuts cut.excess_gap_ms_first_hop_p50 cut.excess_gap_ms_first_hop_max cut.streams_first_hop
     cut.excess_gap_ms_later_hop_p50 cut.excess_gap_ms_later_hop_max cut.streams_later_hop
     cut.later_hop_by_relay cut.later_hop_by_collector cut.all_loaded_ms_max degrade.all_loaded_ms
     degrade.moved_without_gain node.left_all_tables_ms node.back_routable_ms join.routable_ms heal.home_ms
+    dial.server dial.victim dial.first_frame_ms_max dial.fault_ms dial.silence_ms dial.stall_ms dial.stalls_elsewhere
     emulator_late_us_p50 emulator_late_us_p99 noisy lookups_total lookups_failed agent_rss_kb_max
     agent_cpu_percent_mean""".split()
 
@@ -57,6 +64,13 @@ class Demo(unittest.TestCase):
         self.assertEqual((report["links_measured"], report["nodes_loaded"]), (6, 3), story)
         self.assertGreaterEqual(report["cut"]["streams_first_hop"], 3, story)
         self.assertGreaterEqual(report["cut"]["streams_later_hop"], 1, story)
+        dial = report["dial"]
+        self.assertEqual((dial["regions"], sorted(dial["first_frame_ms"])), (3, ["ams", "fra", "sgp"]), story)
+        self.assertEqual(dial["regions_shown"], 3, story)
+        self.assertTrue(dial["stall_found"], story)
+        self.assertGreaterEqual(dial["silence_ms"], dial["fault_ms"])
+        self.assertEqual(dial["verdicts"][dial["victim"]], "stutters", story)
+        self.assertIn("first frame, by region", story)
         self.assertGreaterEqual(report["lookups_total"], 100_000)
         for count in ("older", "not_published", "unanswered"):
             self.assertEqual(report["lookups"][count], 0, f"{count}\n{story}")
@@ -97,6 +111,23 @@ class Demo(unittest.TestCase):
         following.send_signal(signal.SIGINT)
         following.communicate(timeout=60)
         self.assertEqual(namespaces(run.pid), [])
+
+    def test_a_live_stream_and_its_dials_end_with_the_world(self):
+        tempfile.tempdir = self.place.name
+        world = World(ROOT, os.path.join(ROOT, "tools/lab/topology/triangle-3.toml"), 3, 1)
+        tempfile.tempdir = None
+        try:
+            world.start_lab()
+            stream = LiveStream(world, "ams")
+            stream.start()
+            stream.dial("fra", "--seconds", 60)
+            started = [p.pid for p in world.serving + world.viewing]
+        finally:
+            world.stop()
+        self.assertEqual(len(started), 3, "nginx, ffmpeg, the dial")
+        self.assertEqual([pid for pid in started if os.path.exists(f"/proc/{pid}")], [])
+        self.assertEqual(self.children_in(world.folder), [])
+        self.assertEqual(namespaces(os.getpid()), [])
 
     @staticmethod
     def children_in(folder):

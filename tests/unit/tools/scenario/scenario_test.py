@@ -12,6 +12,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", "..",
 sys.path[:0] = [os.path.join(ROOT, "tools", "scenario"), os.path.join(ROOT, "tools", "lab")]
 sys.dont_write_bytecode = True
 
+import dials  # noqa: E402
 import ledger  # noqa: E402
 import probes  # noqa: E402
 import stored  # noqa: E402
@@ -35,6 +36,55 @@ def receipts(rows):
         record["trail_length"] = len(trail)
         record["trail"][:len(trail)] = trail
     return records[np.argsort(records["received_ns"], kind="stable")]
+
+
+def media_packets(rows):
+    """rows: (delivered ms or None: lost, destination, octets), from node 0's RTMP server"""
+    records = np.zeros(len(rows), ledger.RECORD)
+    for record, (at, destination, octets) in zip(records, rows):
+        record["protocol"], record["source"], record["source_port"] = dials.TCP, 0, dials.RTMP_PORT
+        record["destination"], record["length"] = destination, octets
+        record["delivered_ns"] = 0 if at is None else START + at * MS
+        record["fate"] = ledger.BLACKHOLE if at is None else ledger.DELIVERED
+    return records
+
+
+def dial_report(key_ms, stalls=()):
+    players = [{"name": name, "list": [{"at_ms": at, "length_ms": length} for at, length in stalls]}
+               for name in ("plain", "buffered")]
+    return {"started_unix_ns": START, "phases": [{"name": "tcp", "at_ms": 5.0}, {"name": "key_frame", "at_ms": key_ms}],
+            "playback": {"players": players}, "verdict": {"kind": "stutters" if stalls else "fine"}}
+
+
+class Dials(unittest.TestCase):
+    def judge(self, reports, rows):
+        fact = {"server": "a", "victim": "b", "cut_ns": START + 5000 * MS, "heal_ns": START + 7000 * MS,
+                "round_trip_ms": 20,
+                "reports": {"a": dial_report(100)} | reports}
+        return dials.judge_dials(fact, media_packets(rows), {"a": 0, "b": 1, "c": 2}, ledger.DELIVERED)
+
+    def test_a_stall_is_the_silence_in_the_ledger_less_the_frame_that_was_shown(self):
+        rows = [(t, 1, 500) for t in range(0, 5000, 60)] + [(None, 1, 500)] + [(t, 1, 500) for t in range(7900, 9000, 60)]
+        rows += [(t, 1, 52) for t in range(0, 9000, 500)]  # acknowledgements are no data
+        report = self.judge({"b": dial_report(900, [(5040, 2880)]), "c": dial_report(700)}, rows)
+        self.assertEqual((report["fault_ms"], report["silence_ms"], report["stall_ms"]), (2000, 2920, 2880))
+        self.assertAlmostEqual(report["stall_error_ms"], 2880 - (2920 - dials.FRAME_MS) - 20, 3)
+        self.assertEqual(report["first_frame_ms"], {"a": 100, "b": 900, "c": 700})
+        self.assertEqual((report["regions_shown"], report["first_frame_ms_max"], report["stalls_elsewhere"]), (3, 900, 0))
+
+    def test_a_stall_before_the_cut_is_not_its_stall(self):
+        report = self.judge({"b": dial_report(900, [(1000, 500)])}, [(t, 1, 500) for t in range(0, 9000, 60)])
+        self.assertEqual((report["stall_found"], report["stall_ms"]), (False, None))
+
+    def test_a_viewer_who_lost_data_may_stand_still_and_one_who_lost_none_may_not(self):
+        rows = [(t, 1, 500) for t in range(0, 9000, 60)]
+        stalled = {"b": dial_report(900), "c": dial_report(700, [(2000, 300)])}
+        self.assertEqual(self.judge(stalled, rows)["stalls_elsewhere"], 1)
+        self.assertEqual(self.judge(stalled, rows + [(None, 2, 500)])["stalls_elsewhere"], 0)
+
+    def test_a_dial_without_a_report_shows_nothing(self):
+        report = self.judge({"b": dial_report(900), "c": None}, [])
+        self.assertEqual((report["regions"], report["regions_shown"], report["verdicts"]["c"]), (3, 2, None))
 
 
 class Gaps(unittest.TestCase):
