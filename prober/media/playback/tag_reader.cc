@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include "prober/media/codec/audio_config.h"
 #include "prober/media/codec/av1_config.h"
@@ -44,6 +45,12 @@ Result<AudioConfig> parse_audio_config(AudioCodec codec, std::span<const std::ui
   return AudioConfig{.codec = codec};
 }
 
+// A script tag's name is an AMF0 string at its begin, and may stand behind another: @setDataFrame.
+bool names_metadata(std::span<const std::uint8_t> head) {
+  constexpr std::string_view kName = "onMetaData";
+  return std::search(head.begin(), head.end(), kName.begin(), kName.end()) != head.end();
+}
+
 }  // namespace
 
 void TagReader::begin(const TagHeader& tag) {
@@ -52,7 +59,11 @@ void TagReader::begin(const TagHeader& tag) {
   head_size_ = 0;
   head_wanted_ = 1;
   payload_left_ = 0;
-  stage_ = tag.type == TagType::script || tag.octets == 0 ? Stage::skip : Stage::header;
+  stage_ = tag.octets == 0 ? Stage::skip : Stage::header;
+  if (tag.type == TagType::script && tag.octets > 0) {
+    stage_ = Stage::head;
+    payload_left_ = tag.octets;
+  }
   counters_.empty_tags += tag.octets == 0 ? 1 : 0;
 }
 
@@ -136,7 +147,9 @@ MediaUnit TagReader::end() {
                  .key_flag = media_.key_flag,
                  .clock = std::nullopt};
   if (tag_.type == TagType::script) {
-    unit.kind = UnitKind::metadata;
+    // Servers send others first, as |RtmpSampleAccess.
+    unit.kind =
+        names_metadata(std::span(head_).first(head_size_)) ? UnitKind::metadata : UnitKind::other;
   } else if (tag_.octets == 0 || media_.track != 0) {
     unit.kind = UnitKind::other;
   } else if (media_.kind == PacketKind::sequence_start) {

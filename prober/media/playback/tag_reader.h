@@ -26,8 +26,8 @@ enum class UnitKind : std::uint8_t {
   audio_frame,
   video_config,
   audio_config,
-  metadata,  // script tag
-  other,     // commands, ends of sequence, further tracks, what could not be read
+  metadata,  // script tag onMetaData
+  other,     // other scripts, commands, ends of sequence, further tracks, what could not be read
 };
 
 struct MediaUnit {

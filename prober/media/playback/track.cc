@@ -27,12 +27,12 @@ TimelineStep Track::on_frame(const MediaUnit& unit, MonoTime now, const Track& o
     step.at = line_.at();
   } else {
     step = line_.place(unit.timestamp_ms);
-    const bool silent = now - last_arrival_ > kStarvedAfter;
-    if (silent && other_runs(other)) {
+    const Duration pause = now - last_arrival_;
+    if (pause > kStarvedAfter && other_runs(other)) {
       ++report_.starvations;
-      report_.starved += now - last_arrival_;
+      report_.starved += pause;
     }
-    if (silent) running_since_ = now;
+    if (pause > kRunsWithin) running_since_ = now;
   }
   ++report_.frames;
   report_.octets += unit.octets;

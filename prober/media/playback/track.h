@@ -12,6 +12,9 @@ namespace linkpilot::prober {
 inline constexpr Duration kBurstWindow = std::chrono::seconds(2);
 // A track is starved when it is silent this long while the other runs.
 inline constexpr Duration kStarvedAfter = std::chrono::seconds(2);
+// A track that runs brings a frame at least this often. Well below the above: where both pause, one
+// comes back a frame sooner than the other.
+inline constexpr Duration kRunsWithin = std::chrono::seconds(1);
 
 class Track {
  public:
@@ -40,7 +43,7 @@ class Track {
   std::uint32_t first_timestamp_ = 0;
   MonoTime first_arrival_;
   MonoTime last_arrival_;
-  MonoTime running_since_;  // its first frame, or the first behind its last silence
+  MonoTime running_since_;  // its first frame, or the first behind its last pause
   // The first frame behind the burst window: rates and the realtime ratio count from here.
   bool settled_ = false;
   MonoTime settled_arrival_;

@@ -1,10 +1,12 @@
-// Many pulls of one URL on one loop and one thread, fully measured: what they cost. Prints one line
-// of JSON. The steady window begins when all have their first key frame; CPU is that of this
-// process, memory what it grew by since before the first dial, socket buffers being the kernel's.
+// Many pulls of one URL on one loop and one thread, fully measured: what they cost. Prints a line
+// of JSON when all have their first key frame, or some never came to it, and the steady window
+// begins; and one at its end. CPU is that of this process, memory what it grew by since before the
+// first dial, socket buffers being the kernel's.
 #include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -75,6 +77,8 @@ int run(const Load& load) {
   while (opened(dials) < load.pulls && loop->now().mono < give_up) {
     turn_for(std::chrono::milliseconds(500));
   }
+  fmt::print("{{\"open\": {}}}\n", opened(dials));  // says when the steady window begins
+  std::fflush(stdout);
   const prober::LagCounts lag_before = loop->lag();
   const double cpu_before = cpu_seconds();
   const MonoTime began = loop->now().mono;

@@ -73,6 +73,15 @@ TEST(Ledger, FramesDroppedByTheSourceAreAFreezeAndNoStall) {
   EXPECT_NE(verdict.sentence.find("dropped frames"), std::string::npos) << verdict.sentence;
 }
 
+TEST(Ledger, ATrackThatComesBackAFrameLaterThanTheOtherHasNotStarved) {
+  // Sound is away for 1.997 s, the picture for 2.04 s.
+  const auto report = played(
+      {.dropped = [](Duration t) { return t >= milliseconds(10'010) && t < milliseconds(12'005); }},
+      seconds(30));
+  EXPECT_EQ(report.video.starvations + report.audio.starvations, 0U);
+  EXPECT_EQ(judge_playback(report).kind, VerdictKind::stutters);
+}
+
 TEST(Ledger, AGapAndLatenessOfOneFrameAreBothCharged) {
   // 2 s of frames dropped, and what follows comes 700 ms late.
   const auto report =

@@ -164,7 +164,22 @@ TEST(TagReader, LeavesFurtherTracksCommandsAndGarbageAside) {
   EXPECT_EQ(video(reader, {}).kind, UnitKind::other);
   EXPECT_EQ(read(reader, TagType::audio, {}).kind, UnitKind::other);
   EXPECT_EQ(reader.counters().empty_tags, 2U);
-  EXPECT_EQ(read(reader, TagType::script, from_hex("ff00ff")).kind, UnitKind::metadata);
+  EXPECT_EQ(read(reader, TagType::script, from_hex("ff00ff")).kind, UnitKind::other);
+}
+
+TEST(TagReader, CallsNoScriptMetadataButOnMetaData) {
+  TagReader reader;
+  const std::vector<std::uint8_t> metadata = metadata_body({});
+  EXPECT_EQ(read(reader, TagType::script, metadata, 1).kind, UnitKind::metadata);
+  // As node-media-server and ffmpeg leave it: wrapped.
+  std::vector<std::uint8_t> wrapped = from_hex("02000d 40736574446174614672616d65");
+  wrapped.insert(wrapped.end(), metadata.begin(), metadata.end());
+  EXPECT_EQ(read(reader, TagType::script, wrapped).kind, UnitKind::metadata);
+  // |RtmpSampleAccess, false, false: what servers send before.
+  EXPECT_EQ(
+      read(reader, TagType::script, from_hex("020011 7c52746d7053616d706c65416363657373 0100 0100"))
+          .kind,
+      UnitKind::other);
 }
 
 TEST(TagReader, LeavesFillerOutOfAFramesPayload) {
