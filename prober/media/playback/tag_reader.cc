@@ -68,36 +68,42 @@ void TagReader::begin(const TagHeader& tag) {
 }
 
 void TagReader::body(std::span<const std::uint8_t> part) {
+  if (stage_ == Stage::header && head_size_ == 0) {  // as a rule the first part has all of it
+    const std::size_t used =
+        parse_header(part.first(std::min<std::size_t>(part.size(), kTagHeaderOctetsMax)));
+    part = part.subspan(used);
+  }
   while (stage_ == Stage::header && !part.empty()) {
     const std::size_t count = std::min<std::size_t>(head_wanted_ - head_size_, part.size());
     std::copy_n(part.begin(), count, head_.begin() + head_size_);
     head_size_ += static_cast<std::uint32_t>(count);
     part = part.subspan(count);
-    if (head_size_ == head_wanted_) parse_header();
+    if (head_size_ == head_wanted_) parse_header(std::span(head_).first(head_size_));
   }
   if (stage_ != Stage::skip && stage_ != Stage::header && !part.empty()) take_payload(part);
 }
 
-void TagReader::parse_header() {
-  const std::span<const std::uint8_t> head(head_.data(), head_size_);
+// Returns how much of `head` is the header; 0 while it is not whole, or to no use.
+std::size_t TagReader::parse_header(std::span<const std::uint8_t> head) {
   const TagParse parse = tag_.type == TagType::video ? parse_video_tag(head, tag_.octets)
                                                      : parse_audio_tag(head, tag_.octets);
   if (parse.state == TagParseState::need_more) {
     head_wanted_ = parse.need;
-    return;
+    return 0;
   }
   stage_ = Stage::skip;
   if (parse.state == TagParseState::malformed) {
     ++counters_.malformed_tags;
-    return;
+    return 0;
   }
   media_ = parse.tag;
   if (media_.track != 0) {
     ++counters_.other_tracks;
     media_.kind = PacketKind::other;
-    return;
+    return 0;
   }
   begin_payload();
+  return media_.payload_at;
 }
 
 void TagReader::begin_payload() {

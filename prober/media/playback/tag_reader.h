@@ -77,7 +77,7 @@ class TagReader {
  private:
   enum class Stage : std::uint8_t { header, config, walk, head, skip };
 
-  void parse_header();
+  std::size_t parse_header(std::span<const std::uint8_t> head);
   void begin_payload();
   void take_payload(std::span<const std::uint8_t> part);
   void end_config(MediaUnit& unit);
