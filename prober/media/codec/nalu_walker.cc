@@ -54,8 +54,7 @@ void NaluWalker::begin(VideoCodec codec, std::uint8_t length_octets, std::uint32
 void NaluWalker::feed(std::span<const std::uint8_t> part) {
   while (!part.empty() && frame_left_ > 0 && !broken_) {
     if (!in_unit_) {
-      take_length(part.front());
-      part = part.subspan(1);
+      part = part.subspan(take_length(part));
       continue;
     }
     const bool heading = head_size_ < head_wanted_;
@@ -73,10 +72,18 @@ void NaluWalker::feed(std::span<const std::uint8_t> part) {
   }
 }
 
-void NaluWalker::take_length(std::uint8_t octet) {
-  length_ = length_ << 8 | octet;
-  --frame_left_;
-  if (++length_seen_ < length_octets_) return;
+// Returns how many octets of the length field it took.
+std::size_t NaluWalker::take_length(std::span<const std::uint8_t> part) {
+  const std::size_t count = std::min({static_cast<std::size_t>(length_octets_ - length_seen_),
+                                      part.size(), static_cast<std::size_t>(frame_left_)});
+  for (std::size_t i = 0; i < count; ++i) length_ = length_ << 8 | part[i];
+  frame_left_ -= static_cast<std::uint32_t>(count);
+  length_seen_ = static_cast<std::uint8_t>(length_seen_ + count);
+  if (length_seen_ == length_octets_) begin_unit();
+  return count;
+}
+
+void NaluWalker::begin_unit() {
   ++findings_.units;
   if (length_ > frame_left_) {
     findings_.length_error = true;

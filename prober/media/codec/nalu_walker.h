@@ -36,7 +36,8 @@ class NaluWalker {
   static constexpr std::size_t kHeadOctets = 8;  // a unit's header and the slice header's start
   static constexpr std::size_t kSeiOctets = 96;  // enough for our clock, escaped
 
-  void take_length(std::uint8_t octet);
+  std::size_t take_length(std::span<const std::uint8_t> part);
+  void begin_unit();
   void look_at_head();
 
   VideoCodec codec_ = VideoCodec::avc;

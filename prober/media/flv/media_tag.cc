@@ -262,9 +262,49 @@ PacketKind legacy_packet_kind(std::uint8_t packet) {
   return packet == 2 ? PacketKind::sequence_end : PacketKind::other;
 }
 
+// What nearly every tag is, taken without a cursor: legacy AVC and AAC whose header is all there.
+constexpr std::uint32_t kAvcHeaderOctets = 5;
+constexpr std::uint32_t kAacHeaderOctets = 2;
+
+bool is_whole_avc_header(std::span<const std::uint8_t> head, std::uint32_t octets) {
+  return head.size() >= kAvcHeaderOctets && octets >= kAvcHeaderOctets &&
+         (head[0] & 0x8f) == 0x07 && head[0] >> 4 != kCommandFrame;
+}
+
+TagParse parse_avc_header(std::span<const std::uint8_t> head, std::uint32_t octets) {
+  TagParse parse{.state = TagParseState::complete};
+  MediaTag& tag = parse.tag;
+  tag.kind = legacy_packet_kind(head[1]);
+  tag.video = VideoCodec::avc;
+  tag.key_flag = head[0] >> 4 == kKeyFrame && tag.kind == PacketKind::frames;
+  tag.disposable = head[0] >> 4 == kDisposableFrame;
+  const std::uint32_t composition = static_cast<std::uint32_t>(head[2]) << 24 |
+                                    static_cast<std::uint32_t>(head[3]) << 16 |
+                                    static_cast<std::uint32_t>(head[4]) << 8;
+  tag.composition_ms = static_cast<std::int32_t>(composition) >> 8;
+  tag.payload_at = kAvcHeaderOctets;
+  tag.payload_octets = octets - kAvcHeaderOctets;
+  return parse;
+}
+
+bool is_whole_aac_header(std::span<const std::uint8_t> head, std::uint32_t octets) {
+  return head.size() >= kAacHeaderOctets && octets >= kAacHeaderOctets && head[0] >> 4 == 10 &&
+         head[1] <= 1;
+}
+
+TagParse parse_aac_header(std::span<const std::uint8_t> head, std::uint32_t octets) {
+  TagParse parse{.state = TagParseState::complete};
+  parse.tag.kind = legacy_packet_kind(head[1]);
+  parse.tag.audio = AudioCodec::aac;
+  parse.tag.payload_at = kAacHeaderOctets;
+  parse.tag.payload_octets = octets - kAacHeaderOctets;
+  return parse;
+}
+
 }  // namespace
 
 TagParse parse_video_tag(std::span<const std::uint8_t> head, std::uint32_t octets) {
+  if (is_whole_avc_header(head, octets)) return parse_avc_header(head, octets);
   HeadCursor cursor(head, octets);
   const std::uint8_t first = cursor.octet();
   if (cursor.ok() && (first & 0x80) != 0) return parse_extended_video(cursor, first);
@@ -284,6 +324,7 @@ TagParse parse_video_tag(std::span<const std::uint8_t> head, std::uint32_t octet
 }
 
 TagParse parse_audio_tag(std::span<const std::uint8_t> head, std::uint32_t octets) {
+  if (is_whole_aac_header(head, octets)) return parse_aac_header(head, octets);
   HeadCursor cursor(head, octets);
   const std::uint8_t first = cursor.octet();
   MediaTag tag;

@@ -8,6 +8,14 @@
 #include "prober/stamp/bytes.h"
 
 namespace linkpilot::rtmp {
+namespace {
+
+// Of RtmpClient's phases_told_.
+std::uint8_t media_bit(prober::TagType type) {
+  return static_cast<std::uint8_t>(1U << (static_cast<unsigned>(type) & 7U));
+}
+
+}  // namespace
 
 void RtmpClient::route(const ChunkPart& part, Now now) {
   if (part.aborted) return drop(part);
@@ -53,7 +61,7 @@ void RtmpClient::route_tag(const ChunkPart& part, prober::TagType type, Now now)
       --octets;
       body = body.subspan(1);
     }
-    note_media(type, now);
+    if ((phases_told_ & media_bit(type)) == 0) note_media(type, now);
     if (!ended_by_.empty() && type != prober::TagType::script) {  // not every server says so
       ended_by_.clear();
       tell(Phase::stream_resumed, now);
@@ -71,7 +79,7 @@ void RtmpClient::route_tag(const ChunkPart& part, prober::TagType type, Now now)
 }
 
 void RtmpClient::note_media(prober::TagType type, Now now) {
-  const auto bit = static_cast<std::uint8_t>(1U << (static_cast<unsigned>(type) & 7U));
+  const std::uint8_t bit = media_bit(type);
   if ((phases_told_ & bit) != 0) return;
   phases_told_ |= bit;
   if (type == prober::TagType::script) return tell(Phase::first_script, now);
