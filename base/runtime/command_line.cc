@@ -116,6 +116,7 @@ template Option Command::option(const std::string&, std::vector<std::string>&,
                                 const std::string&) const;
 template Option Command::option(const std::string&, std::int32_t&, const std::string&) const;
 template Option Command::option(const std::string&, std::int64_t&, const std::string&) const;
+template Option Command::option(const std::string&, std::uint8_t&, const std::string&) const;
 template Option Command::option(const std::string&, std::uint16_t&, const std::string&) const;
 template Option Command::option(const std::string&, std::uint32_t&, const std::string&) const;
 template Option Command::option(const std::string&, std::uint64_t&, const std::string&) const;
