@@ -259,8 +259,21 @@ TEST(DialOfAHostileServer, TellsTheEndsOfAPushApart) {
          p.hold();
        },
        as_push},
+      {"takes it slowly", "opened",
+       [](ScriptedPeer& p) {
+         p.open_until("publish") && p.send_status("NetStream.Publish.Start")
+             ? p.sip(20'000, std::chrono::milliseconds(100))
+             : void();
+       },
+       [](DialRequest& request) {
+         as_push(request);
+         request.length = std::chrono::seconds(5);
+         request.push.stream.video_rate = BitsPerSecond{8'000'000};
+       }},
   };
-  dial_all(cases);
+  const DialReport slow = dial_all(cases).at("takes it slowly");
+  EXPECT_EQ(slow.verdict.kind, VerdictKind::stutters) << slow.verdict.sentence;
+  EXPECT_NE(slow.verdict.sentence.find("more slowly than it was paced"), std::string::npos);
 }
 
 // Pushes begin behind whatever a server says before, all of it in one read.
