@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "prober/media/http_flv/body_start.h"
 #include "prober/media/http_flv/http_judgement.h"
+#include "tests/fuzz/fuzz_target.h"
 
 using namespace linkpilot::prober;
 
@@ -37,7 +38,7 @@ void judge(const HttpUrl& url, const ResponseHead& head, std::string_view body) 
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(http_answer, data, size) {
   std::string_view text(reinterpret_cast<const char*>(data), size);
   const std::size_t end = std::min(text.find('\n'), text.size());
   const auto parsed = parse_http_url(text.substr(0, end));
