@@ -21,6 +21,9 @@ struct DialWords {
   double seconds = 20;
   double hold_seconds = 2;
   double stage_seconds = 0;
+  double whole_seconds = 0;
+  std::uint64_t megabytes_max = 0;
+  std::uint64_t mbit_per_s_max = 0;
   bool push = false;
   bool player_like = false;
   bool first_frame = false;
@@ -113,6 +116,11 @@ Status understand(DialWords& words) {
   if (words.record) request.tls_mode = prober::TlsMode::record;
   request.policy.trust_given_target = true;
   request.policy.ceilings.length = std::chrono::hours(24);
+  if (words.megabytes_max > 0)
+    request.policy.ceilings.octets = Bytes{words.megabytes_max * 1'000'000};
+  if (words.mbit_per_s_max > 0) {
+    request.policy.ceilings.rate = BitsPerSecond{words.mbit_per_s_max * 1'000'000};
+  }
   for (const std::string& text : words.allowed) {
     const auto ranges = prober::parse_ranges(text);
     if (!ranges) return fail(ranges.error().in("--allow"));
@@ -130,9 +138,12 @@ Status understand(DialWords& words) {
                          .start = limit,
                          .response = limit,
                          .flv_header = limit,
-                         .first_media = 2 * limit};
+                         .first_media = 2 * limit,
+                         .opening = std::max<Duration>(10 * limit, std::chrono::seconds(60)),
+                         .whole = {}};
   }
   if (const Status status = read_resolver(words, request.resolver); !status) return status;
+  if (words.whole_seconds > 0) request.deadlines.whole = from_seconds(words.whole_seconds);
   return words.push ? read_push(words, request.push) : Status{};
 }
 
@@ -151,6 +162,16 @@ void add_pull_options(Command dial, DialWords& words) {
   dial.option("--stage-timeout", words.stage_seconds,
               "seconds each stage of the opening may take (default 5; first media twice that)")
       .range(0.1, 600.0);
+  dial.option("--timeout", words.whole_seconds,
+              "seconds the whole dial may take, whatever it is at (default: its opening 60, then "
+              "--seconds)")
+      .range(0.1, 172800.0);
+  dial.option("--max-megabytes", words.megabytes_max,
+              "end a dial that has taken so much (default 2147)")
+      .range(1, 1'000'000'000);
+  dial.option("--max-mbit-per-s", words.mbit_per_s_max,
+              "end a dial of a higher rate, over five seconds (default 200)")
+      .range(1, 1'000'000);
   dial.option("--handshake", words.handshake, "of RTMP: simple or digest")
       .one_of({"simple", "digest"});
   dial.flag("--subscribe", words.order.request.subscribe, "FCSubscribe before play");
@@ -168,6 +189,8 @@ void add_network_options(Command dial, DialWords& words) {
               "let redirects lead to these addresses: a range, or loopback, private, "
               "link-local")
       .one_value_each();
+  dial.flag("--allow-clear-redirects", words.order.request.policy.allow_clear_redirects,
+            "follow from rtmps or https to a URL without TLS: its secrets can be read then");
   dial.option("--ca-file", words.order.request.ca_file, "trust these certificates only (PEM)");
   dial.flag("--record-certificates", words.record,
             "tell what is wrong with a certificate, and go on");
@@ -213,8 +236,11 @@ void add_dial(Command app, Context& context) {
       "Each phase of the opening is a number of its own; success is the first key frame that can\n"
       "be decoded. Three virtual players then watch: plain (no buffer), buffered (1 s), live_edge\n"
       "(chasing, 0.8 s behind). The verdict is one of: fine, cannot open, stutters, late, out of\n"
-      "sync, audio or video missing, picture suspect. Secrets in URLs are never shown.\n"
-      "Exit codes: 0 fine, 1 any other verdict, 2 usage, 3 our own machine could not dial.\n\n"
+      "sync, audio or video missing, picture suspect, probe limited (by its own ceilings or "
+      "load).\n"
+      "Secrets in URLs are never shown.\n"
+      "Exit codes: 0 fine, 1 any other verdict, 2 usage, 3 our own machine or limits, not the "
+      "stream.\n\n"
       "  linkpilot dial rtmp://edge.example/live/camera\n"
       "  linkpilot dial rtmp://edge.example/live/camera --first-frame --count 20\n"
       "  linkpilot dial https://edge.example/live/camera.flv\n"

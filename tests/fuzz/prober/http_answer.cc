@@ -20,7 +20,7 @@ void judge(const HttpUrl& url, const ResponseHead& head, std::string_view body) 
   }
   (void)head.content_length();
   (void)head.is_chunked();
-  for (const TlsMode mode : {TlsMode::enforce, TlsMode::record}) {
+  for (const ClearRedirect mode : {ClearRedirect::refuse, ClearRedirect::follow}) {
     const HeadJudgement judgement = judge_head(head, url, {url.text()}, mode);
     LP_ASSERT(!(judgement.failure && judgement.next));
     if (judgement.failure) LP_ASSERT(!judgement.failure->sentence.empty());
@@ -28,7 +28,7 @@ void judge(const HttpUrl& url, const ResponseHead& head, std::string_view body) 
     // What is followed is a URL like any other, and its text means the same again.
     const auto again = parse_http_url(judgement.next->text());
     LP_ASSERT(again && again->text() == judgement.next->text());
-    LP_ASSERT(mode == TlsMode::record || judgement.next->tls || !url.tls);
+    LP_ASSERT(mode == ClearRedirect::follow || judgement.next->tls || !url.tls);
   }
   const auto* octets = reinterpret_cast<const std::uint8_t*>(body.data());
   const DialFailure failure =
