@@ -1,5 +1,7 @@
 #include "schemas/packed_samples.h"
 
+#include <bit>
+#include <cstring>
 #include <limits>
 
 #include "base/assert.h"
@@ -76,7 +78,10 @@ class Reader {
   [[gnu::always_inline]] std::uint64_t number() {
     if (at_ == end_) refuse("packed samples end within a sample");
     const std::uint8_t first = *at_++;
-    return first < 0x80 ? first : longer(first);
+    if (first < 0x80) return first;
+    const Longer rest = longer(first, at_, end_);
+    at_ = rest.behind;
+    return rest.value;
   }
   // Two numbers of one octet each; false, and nothing is taken, if the next are not such.
   [[gnu::always_inline]] bool two_small(std::uint8_t& first, std::uint8_t& second) {
@@ -101,14 +106,38 @@ class Reader {
   }
 
  private:
-  [[gnu::noinline]] std::uint64_t longer(std::uint64_t first) {
+  struct Longer {
+    std::uint64_t value = 0;
+    const std::uint8_t* behind = nullptr;
+  };
+  // What follows a first octet with its highest bit set. Where eight more are there, they are taken
+  // as one word: up to the first without that bit, squeezed from sevens in eights to one number.
+  // Static, so that where the reader stands may stay in a register.
+  [[gnu::noinline]] static Longer longer(std::uint64_t first, const std::uint8_t* at,
+                                         const std::uint8_t* end) {
+    if (static_cast<std::size_t>(end - at) < sizeof(std::uint64_t)) {
+      return longer_by_octets(first, at, end);
+    }
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, sizeof(word));
+    if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
+    const std::uint64_t ends = ~word & 0x8080'8080'8080'8080;
+    if (ends == 0) return longer_by_octets(first, at, end);
+    word &= (ends ^ (ends - 1)) & 0x7f7f'7f7f'7f7f'7f7f;
+    word = (word & 0x007f'007f'007f'007f) | (word & 0x7f00'7f00'7f00'7f00) >> 1;
+    word = (word & 0x0000'3fff'0000'3fff) | (word & 0x3fff'0000'3fff'0000) >> 2;
+    word = (word & 0x0000'0000'0fff'ffff) | (word & 0x0fff'ffff'0000'0000) >> 4;
+    return {(first & 0x7f) | word << 7, at + std::countr_zero(ends) / 8 + 1};
+  }
+  static Longer longer_by_octets(std::uint64_t first, const std::uint8_t* at,
+                                 const std::uint8_t* end) {
     std::uint64_t value = first & 0x7f;
     for (unsigned shift = 7; shift < 70; shift += 7) {
-      if (at_ == end_) refuse("packed samples end within a number");
-      const std::uint64_t octet = *at_++;
+      if (at == end) refuse("packed samples end within a number");
+      const std::uint64_t octet = *at++;
       if (shift == 63 && octet > 1) break;
       value |= (octet & 0x7f) << shift;
-      if (octet < 0x80) return value;
+      if (octet < 0x80) return {value, at};
     }
     refuse("a packed number is over 64 bits");
   }
@@ -132,14 +161,18 @@ void write_one_way(Writer& out, const OneWayDelay& delay, std::uint32_t answered
   error_before = error;
 }
 
-OneWayDelay read_one_way(Reader& in, std::uint32_t answered, std::int64_t& error_before) {
-  OneWayDelay delay;
+// Into its place: a copy of what was just written by parts would wait for it.
+[[gnu::always_inline]] inline void read_one_way(Reader& in, bool claimed, std::uint32_t answered,
+                                                std::int64_t& error_before, OneWayDelay& delay) {
+  if (!claimed) {
+    delay = {};
+    return;
+  }
   delay.count = in.count_near(answered);
   delay.min = Duration(in.difference());
   delay.sum = Duration(plus(in.difference(), times(delay.min.count(), delay.count)));
   error_before = plus(error_before, in.difference());
   delay.error = read_span_ns(error_before, "a clock error");
-  return delay;
 }
 
 void write_sketch(Writer& out, const LatencySketch& sketch) {
@@ -294,10 +327,8 @@ void read_sample(Reader& in, LinkSample& s, Before& before) {
   s.rtt_sum =
       read_span_ns(plus(times(rtt_min, s.answered), in.difference()), "a sample's sum of RTTs");
   read_sketch(in, s.rtt);
-  s.forward_delay =
-      (flags & kForward) != 0 ? read_one_way(in, s.answered, before.forward_error) : OneWayDelay{};
-  s.backward_delay = (flags & kBackward) != 0 ? read_one_way(in, s.answered, before.backward_error)
-                                              : OneWayDelay{};
+  read_one_way(in, (flags & kForward) != 0, s.answered, before.forward_error, s.forward_delay);
+  read_one_way(in, (flags & kBackward) != 0, s.answered, before.backward_error, s.backward_delay);
   s.ipdv_count = (flags & kIpdv) != 0 ? in.count_near(s.answered) : 0;
   s.ipdv_sum = (flags & kIpdv) != 0 ? read_span(in.number(), "a sample's sum of delay variations")
                                     : Duration{};

@@ -263,7 +263,7 @@ void Collector::on_pulse() {
 
 void Collector::on_tick() {
   notify_service_manager("WATCHDOG=1");
-  solve_tick();
+  if (clock_.now().mono >= next_tick_solve_) solve_tick();
 }
 
 std::shared_ptr<const CollectorView> Collector::view() {

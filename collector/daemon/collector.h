@@ -197,6 +197,7 @@ class Collector {
   bool solving_ = false;               // the first solve of this run was allowed
   bool decided_ = false;               // ... and the planner has paths of its own
   std::vector<LinkId> changed_links_;  // since the last alarm solve was submitted
+  MonoTime next_tick_solve_;           // ticks before it do not solve
   bool alarm_scheduled_ = false;
   MonoTime alarm_moved_;            // when an alarm last changed tables
   bool reasons_changed_ = false;    // why nodes are left out; tables do not say so yet

@@ -25,6 +25,11 @@ constexpr std::size_t kAwaitedMax = 64;
 // lets them out). The first moves routes at once; after it has, the next are gathered for this
 // long.
 constexpr Duration kAlarmSpacing = std::chrono::milliseconds(40);
+// A tick's solve is followed by this many times its own length without one, so that looking at
+// all links of a large fleet takes a tenth of a core, but for no longer than this. Alarms and
+// orders do not wait.
+constexpr int kTickRest = 9;
+constexpr Duration kTickRestMax = std::chrono::seconds(5);
 
 bool names_node(LinkId link, NodeId node) { return link.from.node == node || link.to.node == node; }
 
@@ -234,7 +239,10 @@ void Collector::on_outcome(SolveOutcome outcome) {
   solve_.last_trigger = alarm ? "alarm" : "tick";
   solve_.took.add(outcome.took);
   if (hand_.frozen() != nullptr) return;  // begun before the operator froze routes
-  if (!alarm) look_at(outcome.links, now);
+  if (!alarm) {
+    next_tick_solve_ = now.mono + std::min<Duration>(kTickRest * outcome.took, kTickRestMax);
+    look_at(outcome.links, now);
+  }
   if (!outcome.guard.publish) {
     ++solve_.refused;
     if (solve_.last_refusal != outcome.guard.reason ||

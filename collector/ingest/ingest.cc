@@ -281,6 +281,9 @@ void Ingest::fold(AgentRecord& agent, const Report& report, Now received, UnixNa
       estimates_.expect(samples[i + kFoldAhead].link);
       histories_.expect(samples[i + kFoldAhead].link);
     }
+    if (i + kFoldAhead / 2 < samples.size()) {
+      estimates_.expect_slot(samples[i + kFoldAhead / 2].link);
+    }
     fold_sample(agent, samples[i], received, agent_now);
   }
   check_claims(agent, samples, received);

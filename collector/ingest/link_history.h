@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/huge_pages.h"
 #include "base/ids.h"
 #include "base/link_sample.h"
 #include "base/report.h"
@@ -92,7 +93,7 @@ class LinkHistories {
     LinkHistory history;
     Entry(LinkId id, LinkHistory value) : link(id), history(std::move(value)) {}
   };
-  std::vector<Entry> entries_;
+  std::vector<Entry, HugePages<Entry>> entries_;
   optimizer::LinkIndex index_;
 };
 

@@ -1,5 +1,8 @@
 #include "collector/solve/solver.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -7,6 +10,10 @@
 #include <thread>
 
 namespace linkpilot::collector {
+
+namespace {
+constexpr int kNice = 5;
+}  // namespace
 
 SolveJob merge_jobs(const SolveJob& older, SolveJob newer) {
   using optimizer::PlanMode;
@@ -26,6 +33,9 @@ struct Solver::State {
   explicit State(OnOutcome callback) : on_outcome(std::move(callback)) {}
 
   void run() {
+    // Of this thread alone (Linux). A large fleet's tick computes for a tenth of a second and more:
+    // on a full machine it gives way to the loop that takes alarms and reports in.
+    ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
     for (;;) {
       SolveJob job;
       {

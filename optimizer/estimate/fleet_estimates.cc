@@ -38,6 +38,13 @@ void FleetEstimates::expect(LinkId link) const {
   estimates_[place ^ 1].prefetch();
 }
 
+void FleetEstimates::expect_slot(LinkId link) const {
+  const std::uint32_t place = index_.find(link);
+  if (place == kNone) return;
+  estimates_[place].prefetch_slot();
+  estimates_[place ^ 1].prefetch_slot();
+}
+
 bool FleetEstimates::fold(const LinkSample& sample, MonoTime at) {
   const std::uint32_t forward = find_or_create(sample.link);
   if (forward == kNone) return false;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/huge_pages.h"
 #include "base/ids.h"
 #include "base/link_sample.h"
 #include "base/report.h"
@@ -51,10 +52,11 @@ class FleetEstimates {
     for (const LinkEstimate& estimate : estimates_) visit(estimate.link(), estimate.state());
   }
   // Says that the link of a sample will soon be folded, a handful of samples ahead: estimates lie
-  // far apart, and memory is slower than all the rest of a fold. Two steps, the index before the
-  // estimate.
+  // far apart, and memory is slower than all the rest of a fold. Three steps, each needs what the
+  // one before brought: the index, the head of the estimate, the slot that the head points at.
   [[gnu::always_inline]] void expect_index(LinkId link) const { index_.prefetch(link); }
   void expect(LinkId link) const;
+  void expect_slot(LinkId link) const;
 
   [[nodiscard]] std::size_t size() const { return estimates_.size(); }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
@@ -72,7 +74,7 @@ class FleetEstimates {
   std::size_t links_max_;
   // In pairs: the two directions of a link stand at 2k and 2k + 1, so that one is found by the
   // other.
-  std::vector<LinkEstimate> estimates_;
+  std::vector<LinkEstimate, HugePages<LinkEstimate>> estimates_;
   LinkIndex index_;  // into estimates_
   std::uint64_t refused_ = 0;
 };

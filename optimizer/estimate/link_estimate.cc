@@ -152,7 +152,12 @@ void LinkEstimate::fold_rtt(const LinkSample& sample, const RttPoints& points,
                   : answered_ + sample.answered;
   Slot& slot = slots_[next_slot_];
   next_slot_ = static_cast<std::uint8_t>((next_slot_ + 1U) % kWindowSlots);
-  slot = {points.bucket, points.bucket_min, 0, 0, true};
+  // One by one: GCC 12 makes the whole in its stack first and waits for it to be readable again.
+  slot.bucket = points.bucket;
+  slot.bucket_min = points.bucket_min;
+  slot.share = 0;
+  slot.clock_error_us = 0;
+  slot.used = true;
   if (one_way.count > 0 && points.mean.count() > 0 && one_way.error.count() >= 0 &&
       one_way.error <= parameters.clock_error_max) {
     const double share = static_cast<double>(one_way.sum.count()) /

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/ids.h"
@@ -87,7 +88,12 @@ class alignas(64) LinkEstimate {
   // Something was ever folded in, or said of it.
   [[nodiscard]] bool touched() const { return touched_; }
   // Brings the part that every fold reads near: one line (see LinkIndex::prefetch).
-  [[gnu::always_inline]] void prefetch() const { __builtin_prefetch(this, 1); }
+  [[gnu::always_inline]] void prefetch() const {
+    static_assert(offsetof(LinkEstimate, penalty_) == 64);
+    __builtin_prefetch(this, 1);
+  }
+  // And the slot that the next fold writes; waits for the first line if it is not near yet.
+  [[gnu::always_inline]] void prefetch_slot() const { __builtin_prefetch(&slots_[next_slot_], 1); }
   [[nodiscard]] LinkId link() const { return link_; }
   [[nodiscard]] MonoTime last_heard() const { return last_heard_; }
 
@@ -117,18 +123,18 @@ class alignas(64) LinkEstimate {
   LinkId link_;
   std::uint8_t next_slot_ = 0;
   std::uint8_t delivered_samples_ = 0;  // in a row since the last word against the link
-  std::uint32_t answered_ = 0;          // saturating
+  bool heard_ = false;
+  bool touched_ = false;
+  std::uint32_t answered_ = 0;  // saturating
   EndState near_state_;
   EndState far_state_;
+  bool suppressed_ = false;
   MonoTime last_heard_;
   // Loss, decayed (see EstimateParameters).
   double lost_ = 0.0;
   double sent_ = 0.0;
   double clean_probes_ = 0.0;  // in a row, since the last loss
   MonoTime loss_time_;
-  bool heard_ = false;
-  bool touched_ = false;
-  bool suppressed_ = false;
 
   double penalty_ = 0.0;
   MonoTime penalty_time_;

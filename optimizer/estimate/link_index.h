@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/huge_pages.h"
 #include "base/ids.h"
 
 namespace linkpilot::optimizer {
@@ -57,7 +58,7 @@ class LinkIndex {
     slots_[at] = slot;
   }
   void grow() {
-    std::vector<Slot> old;
+    std::vector<Slot, HugePages<Slot>> old;
     old.swap(slots_);
     shift_ = old.empty() ? 64 - kFirstBits : shift_ - 1;
     slots_.resize(std::size_t{1} << (64 - shift_));
@@ -68,7 +69,7 @@ class LinkIndex {
   }
 
   static constexpr unsigned kFirstBits = 10;
-  std::vector<Slot> slots_;
+  std::vector<Slot, HugePages<Slot>> slots_;
   unsigned shift_ = 64;
   std::size_t mask_ = 0;
   std::size_t used_ = 0;

@@ -13,6 +13,7 @@ namespace linkpilot::fleet {
 namespace {
 
 constexpr int kLoadFailed = 1;
+constexpr auto kBacklogPatience = std::chrono::seconds(20);
 constexpr auto kDrainPatience = std::chrono::seconds(60);
 
 double seconds(Duration duration) { return static_cast<double>(duration.count()) * 1e-9; }
@@ -69,6 +70,11 @@ int run_load(FleetRun& fleet, const LoadOptions& options) {
   Schedule schedule(fleet, options);
   const auto never = [] { return false; };
   fleet.run(never, [&] { schedule.step(); }, options.warm_up);
+  // A fleet that comes all at once leaves a backlog behind (plans, first tables): not of a rate.
+  const auto worked_off = [&] { return fleet.unacked() <= fleet.agents().size(); };
+  if (options.samples_per_second > 0) {
+    fleet.run(worked_off, [&] { schedule.step(); }, kBacklogPatience);
+  }
 
   const Result<Duration> cpu_before = cpu_time(options.collector_pid);
   const Result<Duration> own_before = cpu_time(::getpid());

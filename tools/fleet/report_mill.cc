@@ -1,6 +1,7 @@
 #include "tools/fleet/report_mill.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/assert.h"
@@ -16,6 +17,24 @@ constexpr std::int64_t kTwos = 0x2222'2222'2222'2222;
 constexpr std::size_t kPortsEach = 4;
 constexpr std::uint32_t kSumMask = 0x3f;
 
+// Nodes lie on a map, so that a link's round trip is the same in both directions and at all times
+// but for a little jitter: routes stand still, as they do in a fleet.
+struct Place {
+  double x = 0;
+  double y = 0;
+};
+Place place_of(NodeId node) {
+  Rng rng(node.value);
+  const double x = rng.uniform();
+  return {x, rng.uniform()};
+}
+std::int64_t base_rtt_ns(LinkId link, Rng& rng) {
+  const Place a = place_of(link.from.node);
+  const Place b = place_of(link.to.node);
+  const double base = 5e6 + 150e6 * std::hypot(a.x - b.x, a.y - b.y);
+  return static_cast<std::int64_t>(base * (1.0 + 0.01 * rng.uniform()));
+}
+
 LinkSample sample_of(LinkId link, std::size_t cells, Rng& rng) {
   LinkSample s;
   s.link = link;
@@ -25,7 +44,7 @@ LinkSample sample_of(LinkId link, std::size_t cells, Rng& rng) {
       UnixNanos{kOnes} - s.length - Duration(static_cast<std::int64_t>(rng.below(900'000'000)));
   s.flows = 2;
   s.timestamps = TimestampMethod::kernel;
-  const std::int64_t base = 5'000'000 + static_cast<std::int64_t>(rng.below(200'000'000));
+  const std::int64_t base = base_rtt_ns(link, rng);
   Duration rtt(base);
   s.rtt_min = rtt;
   for (std::size_t i = 0; i < cells; ++i) {
