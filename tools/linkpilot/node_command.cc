@@ -70,6 +70,10 @@ void add_node(Command app, Context& context) {
   Command undrain = node.verb("undrain", "Let it relay again");
   undrain.option("NODE", *name).required();
   const auto undrain_signed = sign_options(undrain, false);
+  undrain.footer(
+      "Routes come back to it as to any better path: past a margin, confirmed, after a dwell.\n\n"
+      "  linkpilot node undrain tokyo --reason \"upgrade done\"\n"
+      "  linkpilot hand list");
   on_run(undrain, context, [&context, name, undrain_signed] {
     return send_order(context, *undrain_signed, {{"action", "undrain"}, {"node", *name}});
   });

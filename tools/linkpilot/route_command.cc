@@ -230,6 +230,9 @@ void add_pin_verbs(Command route, Context& context) {
   unpin.option("FROM", pin->from).required();
   unpin.option("TO", pin->to).required();
   const auto unpin_signed = sign_options(unpin, false);
+  unpin.footer(
+      "The pair goes straight to the best path. linkpilot hand list shows the pins in force.\n\n"
+      "  linkpilot route unpin tokyo paris --reason \"the new line is tested\"");
   on_run(unpin, context, [&context, pin, unpin_signed] {
     return send_order(context, *unpin_signed,
                       {{"action", "unpin"}, {"node", pin->from}, {"target", pin->to}});
@@ -252,7 +255,11 @@ void add_hand_verbs(Command route, Context& context) {
           "as soon as you can. To hold one region only: linkpilot auto off --region R.\n\n"
           "  linkpilot route freeze --for 15min --reason \"incident 42\"\n"
           "  linkpilot route thaw --reason \"incident 42 is over\"");
-  add("thaw", "End a freeze or a rollback", false);
+  add("thaw", "End a freeze or a rollback", false)
+      .footer(
+          "Routes may change again at once, from what is believed of the links now.\n\n"
+          "  linkpilot route thaw --reason \"incident 42 is over\"\n"
+          "  linkpilot audit");
 
   Command rollback =
       route.verb("rollback", "Publish the routes of an earlier version again and freeze them");
