@@ -115,14 +115,6 @@ void Agent::on_transport(MessageClient::State state) {
       }
       uplink_.on_disconnected(now);
       break;
-    case MessageClient::State::frame_refused:
-      log_event(LogLevel::error, "collector_frame_refused",
-                {{"address", link_.address()},
-                 {"reason",
-                  "it sent a message over the limit, or what is none; the connection is "
-                  "ended, and begun anew"}});
-      uplink_.on_disconnected(now);
-      break;
     case MessageClient::State::handshake_refused:
       log_event(LogLevel::error, "collector_refused_key",
                 {{"address", link_.address()},

@@ -124,9 +124,6 @@ class SyncThread final : public RouteSync {
       case MessageClient::State::disconnected:
         session_.on_disconnected("the connection broke");
         break;
-      case MessageClient::State::frame_refused:
-        session_.on_disconnected("the collector sent a message over the limit, or what is none");
-        break;
       case MessageClient::State::handshake_refused:
         session_.on_disconnected("the connection was refused");
         tell({SyncEvent::refused,

@@ -1,11 +1,12 @@
 #include <array>
 #include <asio/steady_timer.hpp>
+#include <atomic>
 #include <chrono>
+#include <cstring>
 #include <mutex>
 #include <utility>
 
 #include "base/runtime/message_socket.h"
-#include "base/runtime/peer_sockets.h"
 #include "base/runtime/zmq_socket.h"
 
 namespace linkpilot {
@@ -30,6 +31,11 @@ std::shared_ptr<ZmqContext> client_context() {
     shared = context;
   }
   return context;
+}
+
+std::string unique_monitor_endpoint() {
+  static std::atomic<std::uint64_t> next{1};
+  return "inproc://linkpilot-monitor-" + std::to_string(next.fetch_add(1));
 }
 
 // "tcp://192.0.2.9:0;192.0.2.1:7100" connects from 192.0.2.9 (zmq_tcp(7)).
@@ -73,8 +79,13 @@ class DealerClient final : public MessageClient {
     socket_.set(ZMQ_CURVE_SERVERKEY, options_.server_public_key);
     socket_.set(ZMQ_CURVE_PUBLICKEY, options_.keys.public_key);
     socket_.set(ZMQ_CURVE_SECRETKEY, options_.keys.secret_key);
+    monitor_.set(ZMQ_LINGER, 0);
     if (Status status = socket_.options_status(); !status) return status;
-    if (Status status = open_monitor(socket_, monitor_, kMonitorEvents); !status) return status;
+    const std::string monitor_endpoint = unique_monitor_endpoint();
+    if (zmq_socket_monitor(socket_.get(), monitor_endpoint.c_str(), kMonitorEvents) != 0 ||
+        zmq_connect(monitor_.get(), monitor_endpoint.c_str()) != 0) {
+      return fail_zmq("watch a client socket");
+    }
     if (zmq_connect(socket_.get(), endpoint_.c_str()) != 0) {
       return fail_zmq("connect to " + options_.connect);
     }
@@ -103,19 +114,25 @@ class DealerClient final : public MessageClient {
       return;
     }
     ++counters_.messages_received;
-    const int descriptor = payload.source_descriptor();
-    server_socket_.note({descriptor, socket_cookie(descriptor)});
     AlignedView aligned;
     const std::shared_ptr<const OnMessage> on_message = on_message_;  // it may destroy this client
     (*on_message)(aligned.of(payload.bytes()));
   }
 
+  // First frame of an event: number (16 bits) and value (32 bits), native order
+  // (zmq_socket_monitor(3)).
   void receive_event() {
-    if (const auto event = receive_monitor_event(monitor_.get())) on_event(*event);
+    ZmqFrame frame;
+    if (!frame.receive(monitor_.get())) return;
+    skip_rest(monitor_.get(), frame);
+    std::uint16_t event = 0;
+    if (frame.bytes().size() < sizeof event) return;
+    std::memcpy(&event, frame.bytes().data(), sizeof event);
+    on_event(event);
   }
 
-  void on_event(MonitorEvent event) {
-    switch (event.number) {
+  void on_event(int event) {
+    switch (event) {
       case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
         revive_timer_.cancel();
         enter(State::connected);
@@ -128,11 +145,6 @@ class DealerClient final : public MessageClient {
         break;
       case ZMQ_EVENT_DISCONNECTED:
         expect_retry();
-        if (server_socket_.released(event.value)) {
-          ++counters_.refused_frames;
-          enter(State::frame_refused);
-          break;
-        }
         // After a refused handshake the connection ends, too; the refusal is what matters.
         if (state_ != State::handshake_refused) enter(State::disconnected);
         break;
@@ -177,7 +189,6 @@ class DealerClient final : public MessageClient {
   std::shared_ptr<const OnState> on_state_;
   State state_ = State::connecting;
   SocketCounters counters_;
-  PeerSockets server_socket_;
   std::string endpoint_;
   std::shared_ptr<ZmqContext> context_;
   ZmqSocket socket_;

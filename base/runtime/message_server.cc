@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/runtime/message_socket.h"
-#include "base/runtime/peer_sockets.h"
 #include "base/runtime/zap_handler.h"
 #include "base/runtime/zmq_socket.h"
 
@@ -17,6 +16,14 @@ namespace {
 
 constexpr int kServerSocketsMax = 64;  // sockets we open, not connections
 constexpr auto kFarewell = std::chrono::milliseconds(100);
+
+// Zero: no socket (any more).
+std::uint64_t cookie_of(int descriptor) {
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  if (descriptor < 0) return 0;
+  return getsockopt(descriptor, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
 
 class RouterServer final : public MessageServer {
  public:
@@ -28,9 +35,6 @@ class RouterServer final : public MessageServer {
 
   ~RouterServer() override {
     watch_.reset();
-    monitor_watch_.reset();
-    if (monitor_ && *monitor_) zmq_socket_monitor(socket_->get(), nullptr, 0);
-    monitor_.reset();
     socket_.reset();
     zap_.reset();
   }
@@ -51,17 +55,10 @@ class RouterServer final : public MessageServer {
     socket_->set(ZMQ_CURVE_SECRETKEY, options_.keys.secret_key);
     socket_->set(ZMQ_ZAP_DOMAIN, std::string(ZapHandler::kDomain));
     if (Status status = socket_->options_status(); !status) return status;
-    monitor_ = std::make_unique<ZmqSocket>(context_, ZMQ_PAIR);
-    if (!*monitor_) return fail_zmq("open a server's monitor");
-    if (Status status = open_monitor(*socket_, *monitor_, ZMQ_EVENT_DISCONNECTED); !status) {
-      return status;
-    }
     if (zmq_bind(socket_->get(), options_.bind.c_str()) != 0) {
       return fail_zmq("listen on " + options_.bind);
     }
     watch_ = std::make_unique<SocketWatch>(loop_, socket_->get(), [this] { receive_one(); });
-    monitor_watch_ =
-        std::make_unique<SocketWatch>(loop_, monitor_->get(), [this] { receive_event(); });
     return {};
   }
 
@@ -83,7 +80,7 @@ class RouterServer final : public MessageServer {
     ++counters_.disconnected;
     const auto timer = std::make_shared<asio::steady_timer>(loop_, kFarewell);
     timer->async_wait([timer, transport](const asio::error_code& error) {
-      if (error || socket_cookie(transport.descriptor) != transport.cookie) return;
+      if (error || cookie_of(transport.descriptor) != transport.cookie) return;
       ::shutdown(transport.descriptor, SHUT_RDWR);
     });
   }
@@ -127,23 +124,15 @@ class RouterServer final : public MessageServer {
       return;
     }
     const int descriptor = payload.source_descriptor();
-    PeerId from{id.text(), payload.property("User-Id"), {descriptor, socket_cookie(descriptor)}};
+    PeerId from{id.text(), payload.property("User-Id"), {descriptor, cookie_of(descriptor)}};
     if (!is_made_by_us(id.bytes()) || from.public_key.empty()) {
       ++counters_.refused_malformed;
       return;
     }
     ++counters_.messages_received;
-    peers_.note(from.transport);
     AlignedView aligned;
     const std::shared_ptr<const OnMessage> on_message = on_message_;  // it may destroy this server
     (*on_message)(from, aligned.of(payload.bytes()));
-  }
-
-  void receive_event() {
-    const std::optional<MonitorEvent> event = receive_monitor_event(monitor_->get());
-    if (event && event->number == ZMQ_EVENT_DISCONNECTED && peers_.released(event->value)) {
-      ++counters_.refused_frames;
-    }
   }
 
   asio::io_context& loop_;
@@ -153,10 +142,7 @@ class RouterServer final : public MessageServer {
   ZmqContext context_;
   std::unique_ptr<ZapHandler> zap_;
   std::unique_ptr<ZmqSocket> socket_;
-  std::unique_ptr<ZmqSocket> monitor_;
-  PeerSockets peers_;
   std::unique_ptr<SocketWatch> watch_;
-  std::unique_ptr<SocketWatch> monitor_watch_;
 };
 
 }  // namespace

@@ -28,9 +28,6 @@ struct SocketCounters {
   std::uint64_t refused_malformed = 0;  // wrong frame count, wrong version, oversized
   std::uint64_t refused_keys = 0;       // handshakes refused by `allow`
   std::uint64_t disconnected = 0;       // connections ended by `disconnect`
-  // Connections that libzmq ended for a frame more than 64 KiB over message_bytes_max, or for what
-  // is no frame at all.
-  std::uint64_t refused_frames = 0;
 };
 
 // Names one TCP connection of this process: the descriptor, and the kernel's cookie of the socket
@@ -93,15 +90,8 @@ class MessageClient {
   };
   using OnMessage = std::function<void(std::span<const std::uint8_t> bytes)>;
   // Transport-level state, from the socket's monitor. `handshake_refused` is a key the server does
-  // not know or a wrong server key; `frame_refused` ends a connection that stood, for what the
-  // server sent (SocketCounters::refused_frames).
-  enum class State : std::uint8_t {
-    connecting,
-    connected,
-    disconnected,
-    handshake_refused,
-    frame_refused
-  };
+  // not know or a wrong server key.
+  enum class State : std::uint8_t { connecting, connected, disconnected, handshake_refused };
   using OnState = std::function<void(State)>;
 
   [[nodiscard]] static Result<std::unique_ptr<MessageClient>> create(asio::io_context& loop,

@@ -1,7 +1,6 @@
 #include "base/runtime/zmq_socket.h"
 
 #include <asio/post.hpp>
-#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -85,31 +84,6 @@ void set_transport_options(ZmqSocket& socket, const TransportOptions& options) {
   socket.set(ZMQ_TCP_KEEPALIVE_IDLE, kKeepaliveIdleS);
   socket.set(ZMQ_TCP_KEEPALIVE_INTVL, kKeepaliveIntervalS);
   socket.set(ZMQ_TCP_KEEPALIVE_CNT, kKeepaliveCount);
-}
-
-Status open_monitor(ZmqSocket& socket, ZmqSocket& monitor, int events) {
-  static std::atomic<std::uint64_t> next{1};
-  const std::string endpoint = "inproc://linkpilot-monitor-" + std::to_string(next.fetch_add(1));
-  monitor.set(ZMQ_LINGER, 0);
-  if (zmq_socket_monitor(socket.get(), endpoint.c_str(), events) != 0 ||
-      zmq_connect(monitor.get(), endpoint.c_str()) != 0) {
-    return fail_zmq("watch a socket");
-  }
-  return {};
-}
-
-// First frame of an event: number (16 bits) and value (32 bits), native order.
-std::optional<MonitorEvent> receive_monitor_event(void* monitor) {
-  ZmqFrame frame;
-  if (!frame.receive(monitor)) return std::nullopt;
-  skip_rest(monitor, frame);
-  std::uint16_t number = 0;
-  std::int32_t value = 0;
-  const std::span<const std::uint8_t> bytes = frame.bytes();
-  if (bytes.size() < sizeof number + sizeof value) return std::nullopt;
-  std::memcpy(&number, bytes.data(), sizeof number);
-  std::memcpy(&value, bytes.data() + sizeof number, sizeof value);
-  return MonitorEvent{number, value};
 }
 
 std::string ZmqFrame::property(const char* name) {

@@ -79,16 +79,6 @@ struct TransportOptions {
 };
 void set_transport_options(ZmqSocket& socket, const TransportOptions& options);
 
-// Makes `monitor`, a PAIR of the same context, tell of these events of the socket
-// (zmq_socket_monitor(3)). Who closes the socket stops the monitor first.
-[[nodiscard]] Status open_monitor(ZmqSocket& socket, ZmqSocket& monitor, int events);
-
-struct MonitorEvent {
-  int number = 0;
-  int value = 0;  // a descriptor, an errno or an interval; by number
-};
-[[nodiscard]] std::optional<MonitorEvent> receive_monitor_event(void* monitor);
-
 // One frame; owns its octets.
 class ZmqFrame {
  public:

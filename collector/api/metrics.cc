@@ -76,9 +76,6 @@ void write_ingest(MetricsPage& page, const CollectorView& view) {
               "Connections with keys that are not enrolled.", view.sockets.refused_keys);
   one_counter(page, "linkpilot_collector_connections_ended_total",
               "Live connections of revoked keys that were shut down.", view.sockets.disconnected);
-  one_counter(page, "linkpilot_collector_frames_refused_total",
-              "Connections ended for a frame far over the limit, or for what is no frame.",
-              view.sockets.refused_frames);
   one_gauge(page, "linkpilot_collector_overrides", "Operators' overrides in force.",
             count(view.overrides.size()));
   page.counter("linkpilot_collector_reports_total", "Reports received, by what became of them.");

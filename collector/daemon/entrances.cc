@@ -71,7 +71,6 @@ SocketCounters Entrances::counters() const {
     sum.refused_malformed += one.refused_malformed;
     sum.refused_keys += one.refused_keys;
     sum.disconnected += one.disconnected;
-    sum.refused_frames += one.refused_frames;
   }
   return sum;
 }

@@ -38,7 +38,6 @@ void PlayedAgent::on_state(MessageClient::State state) {
     case MessageClient::State::connecting:
     case MessageClient::State::disconnected:
     case MessageClient::State::handshake_refused:
-    case MessageClient::State::frame_refused:
       welcome_ = false;
       in_flight_ = 0;
       break;

@@ -186,16 +186,6 @@ TEST_F(AgentKeepingTest, TheCollectorsKeyIsChangedOver) {
   ASSERT_TRUE(collector_.wait([&] { return all_received(0); }, seconds(40)));
 }
 
-TEST_F(AgentKeepingTest, AMessageFarOverTheLimitIsNamedInTheLogAndTheAgentComesBack) {
-  start_both();
-  const std::size_t hellos = clients_[0]->hellos.size();
-  collector_.send_bytes(*clients_[0], std::vector<std::uint8_t>(std::size_t{12} << 20));
-  ASSERT_TRUE(collector_.wait(
-      [&] { return agents_[0]->log_lines_with("collector_frame_refused") == 1; }, seconds(40)));
-  EXPECT_TRUE(collector_.wait([&] { return clients_[0]->hellos.size() > hellos; }, seconds(40)));
-  EXPECT_EQ(agents_[1]->log_lines_with("collector_frame_refused"), 0);
-}
-
 TEST_F(AgentKeepingTest, ACollectorThatSaysNothingIsPassedOverForTheNext) {
   asio::ip::tcp::acceptor silent(loop_, {asio::ip::make_address("127.0.0.1"), 0});
   AgentProcessOptions options = agents_[0]->options();

@@ -23,7 +23,6 @@ void ScriptedCollector::listen(const std::string& bind) {
   MessageServer::Options options;
   options.bind = bind;
   options.keys = keys_;
-  options.message_bytes_max = std::size_t{16} << 20;  // more than agents take
   auto server = MessageServer::create(
       loop_, options,
       [this](const std::string& key, const std::string&) {
