@@ -162,7 +162,7 @@ void add_pull_options(Command dial, DialWords& words) {
   dial.option("--stage-timeout", words.stage_seconds,
               "seconds each stage of the opening may take (default 5; first media twice that)")
       .range(0.1, 600.0);
-  dial.option("--timeout", words.whole_seconds,
+  dial.option("--within", words.whole_seconds,
               "seconds the whole dial may take, whatever it is at (default: its opening 60, then "
               "--seconds)")
       .range(0.1, 172800.0);

@@ -264,6 +264,7 @@ std::string several_text(const std::vector<DialReport>& reports) {
     }
   }
   std::string out = fmt::format("\n{} of {} dials fine\n", fine, reports.size());
+  if (phases.empty()) return out;
   TextTable table({{"PHASE"},
                    {"DIALS", TextTable::Align::right},
                    {"MIN ms", TextTable::Align::right},

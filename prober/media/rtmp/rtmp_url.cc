@@ -59,7 +59,8 @@ std::string origin_of(const RtmpUrl& url) {
 Status parse_scheme(std::string_view& text, RtmpUrl& url) {
   const std::size_t mark = text.find("://");
   if (mark == std::string_view::npos || mark > 16) {
-    return bad_url("a URL begins with rtmp:// or rtmps://");
+    return bad_url(
+        "a URL begins with rtmp:// or rtmps:// (or, of an FLV stream, with http:// or https://)");
   }
   const std::string scheme = lower_case(text.substr(0, mark));
   if (scheme != "rtmp" && scheme != "rtmps") {

@@ -113,9 +113,8 @@ TEST_F(DialOverHttp, ShowsWhatEachEdgeSaysOfItself) {
 }
 
 TEST_F(DialOverHttp, SaysThatItsOwnCeilingEndedIt) {
-  const Said said =
-      run(fmt::format("{} dial '{}' --timeout 60 --max-megabytes 1 --max-mbit-per-s 1",
-                      LINKPILOT_CLI, server_.url("live/x.flv")));
+  const Said said = run(fmt::format("{} dial '{}' --within 60 --max-megabytes 1 --max-mbit-per-s 1",
+                                    LINKPILOT_CLI, server_.url("live/x.flv")));
   EXPECT_EQ(said.code, 0) << "the file is smaller: " << said.out << said.err;
 }
 
