@@ -8,7 +8,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Now at(Duration since) {
+constexpr Now moment(Duration since) {
   return {.mono = MonoTime{1'000'000'000} + since, .wall = UnixNanos{0} + since};
 }
 
@@ -21,9 +21,9 @@ PushPacer pacer_of(std::uint32_t frames_per_s = 25) {
 TEST(PushPacer, WakesForEachTagAtItsOwnTimeWithoutGatheringThem) {
   PushPacer pacer = pacer_of(120);
   EXPECT_FALSE(pacer.next_wakeup());
-  EXPECT_FALSE(pacer.take_due(at({})));
-  pacer.begin(at({}).mono);
-  Now now = at({});
+  EXPECT_FALSE(pacer.take_due(moment({})));
+  pacer.begin(moment({}).mono);
+  Now now = moment({});
   while (pacer.take_due(now)) pacer.note(1);
   for (int i = 0; i < 300; ++i) {
     const MonoTime wakeup = pacer.next_wakeup().value();
@@ -40,13 +40,13 @@ TEST(PushPacer, WakesForEachTagAtItsOwnTimeWithoutGatheringThem) {
 
 TEST(PushPacer, GoesOnWithoutABurstWhenTheServerAsksItToMove) {
   PushPacer pacer = pacer_of();
-  pacer.begin(at({}).mono);
-  Now now = at(seconds(1));
+  pacer.begin(moment({}).mono);
+  Now now = moment(seconds(1));
   while (pacer.take_due(now)) {
   }
-  now = at(seconds(4));
+  now = moment(seconds(4));
   pacer.begin(now.mono);
-  EXPECT_EQ(pacer.began(), at({}).mono);
+  EXPECT_EQ(pacer.began(), moment({}).mono);
   std::vector<TagType> types;
   while (const auto tag = pacer.take_due(now)) types.push_back(tag->type);
   ASSERT_GE(types.size(), 3U);
@@ -57,18 +57,18 @@ TEST(PushPacer, GoesOnWithoutABurstWhenTheServerAsksItToMove) {
 
 TEST(PushPacer, MeasuresHowLongSomethingWaitedAndWhenAServerIsStuck) {
   PushPacer pacer = pacer_of();
-  pacer.begin(at({}).mono);
-  for (int s = 0; s < 60; ++s) pacer.on_offered(1000, 0, at(seconds(s)).mono);
+  pacer.begin(moment({}).mono);
+  for (int s = 0; s < 60; ++s) pacer.on_offered(1000, 0, moment(seconds(s)).mono);
   EXPECT_EQ(pacer.report.queue_max, Duration(0));
-  EXPECT_FALSE(pacer.is_stuck(at(seconds(100)).mono)) << "nothing to be taken";
-  pacer.on_offered(1000, 500, at(seconds(100)).mono);
-  pacer.on_offered(10, 900, at(seconds(103)).mono);
+  EXPECT_FALSE(pacer.is_stuck(moment(seconds(100)).mono)) << "nothing to be taken";
+  pacer.on_offered(1000, 500, moment(seconds(100)).mono);
+  pacer.on_offered(10, 900, moment(seconds(103)).mono);
   EXPECT_EQ(pacer.report.queue_max, seconds(3));
-  EXPECT_FALSE(pacer.is_stuck(at(seconds(107)).mono)) << "slow, and not stuck";
-  EXPECT_TRUE(pacer.is_stuck(at(seconds(109)).mono));
-  pacer.on_offered(900, 0, at(seconds(110)).mono);
+  EXPECT_FALSE(pacer.is_stuck(moment(seconds(107)).mono)) << "slow, and not stuck";
+  EXPECT_TRUE(pacer.is_stuck(moment(seconds(109)).mono));
+  pacer.on_offered(900, 0, moment(seconds(110)).mono);
   EXPECT_EQ(pacer.report.queue_max, seconds(10));
-  EXPECT_FALSE(pacer.is_stuck(at(seconds(120)).mono));
+  EXPECT_FALSE(pacer.is_stuck(moment(seconds(120)).mono));
 }
 
 TEST(PushPacer, CountsWhatTheQueueDidNotTake) {

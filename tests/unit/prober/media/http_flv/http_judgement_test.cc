@@ -23,7 +23,7 @@ HeadJudgement redirect(const char* from, const std::string& location,
                        std::vector<std::string> visited = {}) {
   visited.emplace_back(url_of(from).text());
   return judge_head(head_of({"HTTP/1.1 302 Found", "Location: " + location}), url_of(from), visited,
-                    mode);
+                    clear);
 }
 
 TEST(HttpJudgement, FollowsRedirects) {
