@@ -2,12 +2,12 @@
 #include <malloc.h>
 #include <sys/prctl.h>
 
-#include <CLI/CLI.hpp>
 #include <asio/io_context.hpp>
 #include <cstdio>
 
 #include "agent/config/agent_config.h"
 #include "agent/daemon/agent.h"
+#include "base/runtime/command_line.h"
 #include "base/runtime/lifecycle.h"
 #include "base/runtime/log.h"
 #include "base/time.h"
@@ -53,11 +53,11 @@ void set_up_process() {
 int main(int argc, char** argv) {
   std::string path = "/etc/linkpilot/agent.toml";
   bool check_only = false;
-  CLI::App app(kDescription);
-  app.add_option("--config", path, "Configuration file")->capture_default_str();
-  app.add_flag("--check-config", check_only, "Read the configuration, say what is wrong, and exit");
-  app.set_version_flag("--version", "linkpilot-agent " LINKPILOT_VERSION);
-  CLI11_PARSE(app, argc, argv);
+  linkpilot::CommandLine words(kDescription, "linkpilot-agent " LINKPILOT_VERSION);
+  linkpilot::Command app = words.root();
+  app.option("--config", path, "Configuration file").shows_default();
+  app.flag("--check-config", check_only, "Read the configuration, say what is wrong, and exit");
+  if (const auto code = words.parse(argc, argv)) return *code;
 
   auto config = linkpilot::agent::load_agent_config(path);
   if (check_only || !config) return check_config(config, path);

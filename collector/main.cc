@@ -1,11 +1,11 @@
 // linkpilot-collector: reads its configuration, builds the parts, runs the loop.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <asio/io_context.hpp>
 #include <csignal>
 #include <cstdio>
 
+#include "base/runtime/command_line.h"
 #include "base/runtime/files.h"
 #include "base/runtime/lifecycle.h"
 #include "base/runtime/log.h"
@@ -127,7 +127,7 @@ int run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app(
+  CommandLine words(
       "Takes in what the agents of a LinkPilot fleet measure, decides which way media should "
       "travel, and\n"
       "publishes signed route tables to every node.\n\n"
@@ -136,20 +136,15 @@ int main(int argc, char** argv) {
       "Enrol:       linkpilot agent enrol NAME --file KEY.pub --reason WHY; or put the key\n"
       "             into the enrolled directory as NAME.pub\n"
       "Look:        linkpilot status, or curl http://127.0.0.1:7180/v1/status\n"
-      "Reload:      kill -HUP PID (a file with a mistake changes nothing; keys are read again)");
-  app.set_version_flag("--version", "linkpilot-collector " LINKPILOT_VERSION);
-  app.add_option("--config", arguments.config,
-                 "configuration file (commented default: collector.toml)")
-      ->capture_default_str();
-  app.add_flag("--check-config", arguments.check,
-               "read the configuration, name its mistakes, and exit");
-  app.add_option("--init", arguments.init,
-                 "make keys, a token and a starter configuration in this directory, and exit");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? 0 : 2;
-  }
+      "Reload:      kill -HUP PID (a file with a mistake changes nothing; keys are read again)",
+      "linkpilot-collector " LINKPILOT_VERSION);
+  Command app = words.root();
+  app.option("--config", arguments.config, "configuration file (commented default: collector.toml)")
+      .shows_default();
+  app.flag("--check-config", arguments.check,
+           "read the configuration, name its mistakes, and exit");
+  app.option("--init", arguments.init,
+             "make keys, a token and a starter configuration in this directory, and exit");
+  if (const auto code = words.parse(argc, argv)) return *code;
   return arguments.init.empty() ? run(arguments) : run_init(arguments.init);
 }

@@ -6,6 +6,7 @@
 #include "agent/daemon/agent.h"
 #include "agent/report/metrics_file.h"
 #include "base/assert.h"
+#include "base/freshness_text.h"
 #include "base/runtime/files.h"
 #include "base/runtime/log.h"
 

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/address.h"
+#include "base/url_text.h"
 
 namespace linkpilot::agent {
 namespace {
@@ -20,14 +21,6 @@ Ask refuse_ask(int status, std::string words) {
   return ask;
 }
 
-std::string lowered(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return lower;
-}
-
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r')) {
@@ -36,35 +29,16 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-// application/x-www-form-urlencoded.
-std::string decode_query(std::string_view text) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    std::uint8_t value = 0;
-    if (text[i] == '%' && i + 2 < text.size() &&
-        std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr ==
-            text.data() + i + 3) {
-      decoded.push_back(static_cast<char>(value));
-      i += 2;
-    } else {
-      decoded.push_back(text[i] == '+' ? ' ' : text[i]);
-    }
-  }
-  return decoded;
-}
-
-// The first value of that name; nothing if there is none.
-std::optional<std::string> parameter(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const std::size_t end = std::min(query.find('&'), query.size());
-    const std::string_view pair = query.substr(0, end);
-    query = query.substr(std::min(end + 1, query.size()));
-    const std::size_t equals = std::min(pair.find('='), pair.size());
-    if (decode_query(pair.substr(0, equals)) == name) {
-      return decode_query(pair.substr(std::min(equals + 1, pair.size())));
-    }
-  }
-  return std::nullopt;
+// The first value of that name (application/x-www-form-urlencoded); nothing if there is none.
+std::optional<std::string> parameter(std::string_view target, std::string_view name) {
+  std::optional<std::string> found;
+  each_parameter(target, "&", [&](std::string_view key, std::string_view value) {
+    // A word without '=' is a name without a value.
+    const bool bare = key.empty();
+    if (found || percent_decoded(bare ? value : key, PlusSign::blank) != name) return;
+    found = bare ? std::string() : percent_decoded(value, PlusSign::blank);
+  });
+  return found;
 }
 
 struct Fields {
@@ -88,24 +62,18 @@ Fields read_fields(std::string_view lines) {
     lines = lines.substr(std::min(end + 1, lines.size()));
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos) continue;
-    const std::string name = lowered(trim(line.substr(0, colon)));
+    const std::string name = lower_case(trim(line.substr(0, colon)));
     const std::string_view value = trim(line.substr(colon + 1));
-    if (name == "host" && !fields.host) fields.host = lowered(value);
+    if (name == "host" && !fields.host) fields.host = lower_case(value);
     if (name == kPatienceField) fields.patience = read_seconds(value);
   }
   return fields;
 }
 
 bool is_local_name(const std::string& host) {
-  std::string name = host;
-  if (name.starts_with('[')) {
-    const std::size_t close = name.find(']');
-    if (close == std::string::npos) return false;
-    name = name.substr(1, close - 1);
-  } else if (const std::size_t colon = name.find(':'); colon != std::string::npos) {
-    name.resize(colon);
-  }
-  return name == "localhost" || IpAddress::parse(name).has_value();
+  const auto authority = parse_authority(host);
+  return authority && authority->user.empty() &&
+         (same_host(authority->host, "localhost") || IpAddress::parse(authority->host).has_value());
 }
 
 }  // namespace
@@ -127,7 +95,6 @@ Ask read_ask(std::string_view head) {
   const std::string_view target = trim(line.substr(first + 1, last - first - 1));
   const std::size_t mark = std::min(target.find('?'), target.size());
   const std::string_view path = target.substr(0, mark);
-  const std::string_view query = target.substr(std::min(mark + 1, target.size()));
   Ask ask;
   if (path == "/metrics") {
     ask.kind = AskKind::metrics;
@@ -136,8 +103,8 @@ Ask read_ask(std::string_view head) {
   if (path != "/probe") {
     return refuse_ask(404, "there are /probe?module=NAME&target=URL and /metrics");
   }
-  ask.module = parameter(query, "module").value_or(kDefaultModule);
-  ask.target = parameter(query, "target").value_or("");
+  ask.module = parameter(target, "module").value_or(kDefaultModule);
+  ask.target = parameter(target, "target").value_or("");
   ask.patience = fields.patience;
   if (ask.target.empty()) return refuse_ask(400, "target is missing: the URL to dial");
   ask.kind = AskKind::dial;

@@ -29,6 +29,7 @@ constexpr Duration kAskMax = std::chrono::seconds(5);
 constexpr Duration kAnswerMax = std::chrono::seconds(5);
 // What is left of the scraper's patience for the answer to arrive.
 constexpr Duration kPatienceMargin = std::chrono::milliseconds(500);
+constexpr Duration kGrace = std::chrono::milliseconds(200);  // for a dial to end by itself
 constexpr Duration kTurn = std::chrono::seconds(1);
 constexpr std::size_t kIdleConnectionsMax = 32;  // beside the dials
 constexpr const char* kPageType = "text/plain; version=0.0.4; charset=utf-8";
@@ -221,10 +222,11 @@ class DialExporter::Server {
     request.socket_mode = module->socket;
     request.ca_file = module->ca_file;
     request.policy = policy_;
+    request.deadlines.whole = patience;
     peer.began = loop_.now().mono;
     peer.dial = prober::make_dial(loop_, std::move(request));
     peer.dial->start();
-    peer.timer.set(peer.began + patience);
+    peer.timer.set(peer.began + patience + kGrace);
   }
 
   [[nodiscard]] std::size_t running() const {

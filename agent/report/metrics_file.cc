@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/freshness_text.h"
 #include "base/runtime/metrics_page.h"
 
 namespace linkpilot::agent {
@@ -25,22 +26,6 @@ void write_state(MetricsPage& page, Freshness now) {
 }
 
 }  // namespace
-
-std::string_view to_string(Freshness freshness) {
-  switch (freshness) {
-    case Freshness::none:
-      return "none";
-    case Freshness::fresh:
-      return "fresh";
-    case Freshness::stale:
-      return "stale";
-    case Freshness::expired:
-      return "expired";
-    case Freshness::unspecified:
-      break;
-  }
-  return "";
-}
 
 std::string metrics_text(const AgentMetrics& m) {
   MetricsPage page;

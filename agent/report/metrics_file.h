@@ -21,7 +21,5 @@ struct AgentMetrics {
 };
 
 [[nodiscard]] std::string metrics_text(const AgentMetrics& metrics);
-// "fresh"
-[[nodiscard]] std::string_view to_string(Freshness freshness);
 
 }  // namespace linkpilot::agent

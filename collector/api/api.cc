@@ -9,6 +9,7 @@
 
 #include "collector/api/json_views.h"
 #include "collector/api/metrics.h"
+#include "collector/api/probe_order.h"
 #include "collector/ingest/link_text.h"
 #include "schemas/route_file_codec.h"
 
@@ -20,10 +21,6 @@ constexpr std::size_t kEventsDefault = 100;
 constexpr std::size_t kEventsMax = 1'000;
 constexpr std::size_t kSampleReportsDefault = 200;
 constexpr std::size_t kSampleReportsMax = 2'000;
-constexpr std::int64_t kProbeCountMax = 500;
-constexpr std::int64_t kProbeIntervalMinMs = 5;
-constexpr std::int64_t kProbeIntervalMaxMs = 1'000;
-constexpr std::int64_t kProbeTotalMaxMs = 20'000;
 constexpr Duration kProbePatience = std::chrono::seconds(5);
 
 ApiResponse respond(const Json& json, int status = 200) {
@@ -226,59 +223,6 @@ Refusal order_refusal(const Error& error) {
   }
 }
 
-struct ProbeOrder {
-  std::string from;
-  std::string to;
-  std::int64_t count = 20;
-  std::int64_t interval_ms = 20;
-  std::optional<std::int64_t> from_port;
-  std::optional<std::int64_t> to_port;
-};
-
-Result<ProbeOrder> parse_probe(const std::string& body) {
-  const Json json = Json::parse(body, nullptr, false);
-  if (!json.is_object()) return fail(ErrorCode::invalid_argument, "the body must be a JSON object");
-  ProbeOrder order;
-  for (const auto& [key, value] : json.items()) {
-    if (key == "from" || key == "to") {
-      if (!value.is_string())
-        return fail(ErrorCode::invalid_argument, fmt::format("{} must be text", key));
-      (key == "from" ? order.from : order.to) = value.get<std::string>();
-      continue;
-    }
-    if (!value.is_number_integer()) {
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("{} must be a whole number, or is no key of a probe", key));
-    }
-    const auto number = value.get<std::int64_t>();
-    if (key == "count") {
-      order.count = number;
-    } else if (key == "interval_ms") {
-      order.interval_ms = number;
-    } else if (key == "from_port") {
-      order.from_port = number;
-    } else if (key == "to_port") {
-      order.to_port = number;
-    } else {
-      return fail(
-          ErrorCode::invalid_argument,
-          fmt::format("unknown key \"{}\": from, to, count, interval_ms, from_port, to_port", key));
-    }
-  }
-  if (order.count < 1 || order.count > kProbeCountMax) {
-    return fail(ErrorCode::invalid_argument, fmt::format("count must be 1 to {}", kProbeCountMax));
-  }
-  if (order.interval_ms < kProbeIntervalMinMs || order.interval_ms > kProbeIntervalMaxMs) {
-    return fail(ErrorCode::invalid_argument, fmt::format("interval_ms must be {} to {}",
-                                                         kProbeIntervalMinMs, kProbeIntervalMaxMs));
-  }
-  if (order.count * order.interval_ms > kProbeTotalMaxMs) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("count * interval_ms must not exceed {}", kProbeTotalMaxMs));
-  }
-  return order;
-}
-
 std::optional<LinkId> planned_link(const CollectorView& view, NodeId from, NodeId to,
                                    const ProbeOrder& order) {
   const auto plan = view.plans.find(from);
@@ -408,7 +352,7 @@ ApiResponse Api::answer_mail_test(const ApiRequest& request) const {
 
 ApiResponse Api::answer_probe(const ApiRequest& request, const CollectorView& view) {
   if (std::optional<ApiResponse> refused = refuse_token(request)) return *std::move(refused);
-  const Result<ProbeOrder> order = parse_probe(request.body);
+  const Result<ProbeOrder> order = parse_probe_order(request.body);
   if (!order) return respond(order.error());
   const std::optional<NodeId> from = find_node(view, order->from);
   if (!from) return respond(unknown_node(view, order->from));

@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
 
 #include "collector/api/json_views.h"
 
@@ -25,5 +27,9 @@ namespace linkpilot::collector {
   if (!value) return nullptr;
   return ms(*value);
 }
+
+// "connected", "silent", "dead" or "never_seen", and why; json_agents.cc.
+[[nodiscard]] std::string_view state_text(const AgentRecord& agent);
+[[nodiscard]] std::string state_reason(const AgentRecord& agent);
 
 }  // namespace linkpilot::collector

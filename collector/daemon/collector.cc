@@ -229,67 +229,6 @@ void Collector::tell(EventLevel level, std::string_view name, std::string node,
       {0, clock_.now().wall, level, std::string(name), std::move(node), "", std::move(detail)});
 }
 
-void Collector::on_scan(Result<DirectoryScan> scan) {
-  const std::string error = scan ? "" : scan.error().message;
-  if (error != scan_error_) {
-    scan_error_ = error;
-    if (!scan) tell(EventLevel::warn, "enrolled_directory_unreadable", "", error);
-  }
-  if (!scan) return;  // who was enrolled stays so
-  const Now now = clock_.now();
-  std::vector<StoredNode> to_store;
-  for (RegistryChange& change : registry_.apply(std::move(scan->files), now.wall)) {
-    if (change.kind == RegistryChange::Kind::refused) {
-      tell(EventLevel::warn, "enrolment_refused", change.entry.name, change.reason);
-      continue;
-    }
-    AgentRecord& agent = agents_[change.entry.id];
-    agent.id = change.entry.id;
-    agent.name = change.entry.name;
-    agent.public_key = change.entry.public_key;
-    agent.next_key = change.entry.next_key;
-    agent.enrolled_at = change.entry.enrolled_at;
-    agent.enrolled = change.entry.enrolled;
-    agent.left_at = agent.enrolled ? UnixNanos{} : now.wall;
-    plans_dirty_ = true;
-    if (agent.enrolled) {
-      to_store.push_back({change.entry, {}});
-      // During a change-over the key in use stays good.
-      const bool keeps = agent.connection && change.entry.has_key(agent.connection->public_key);
-      if (change.kind == RegistryChange::Kind::rekeyed && !keeps) ingest_->on_revoked(agent.id);
-      tell(EventLevel::info,
-           change.kind == RegistryChange::Kind::rekeyed ? "agent_rekeyed" : "agent_enrolled",
-           agent.name, fmt::format("node number {}", agent.id.value));
-    } else {
-      ingest_->on_revoked(agent.id);
-      ingest_->forget(agent.id);
-      publisher_.forget(agent.id);
-      tell(EventLevel::warn, "agent_revoked", agent.name, "its key file is gone");
-    }
-  }
-  // A number must be on the disk before anybody is told it; who leaves, leaves at once.
-  if (!to_store.empty()) nodes_ticket_ = store_->put_nodes(std::move(to_store));
-  door_.keep_only([this](const std::string& key) { return registry_.find_key(key) != nullptr; });
-  admit_enrolled();
-}
-
-// Those whose number is on the disk.
-void Collector::admit_enrolled() {
-  Door::Keys keys;
-  for (const auto& [id, entry] : registry_.entries()) {
-    if (!entry.enrolled || !durable_nodes_.contains(id)) continue;
-    keys.insert(entry.public_key);
-    if (!entry.next_key.empty()) keys.insert(entry.next_key);
-  }
-  door_.set_enrolled(std::move(keys));
-}
-
-void Collector::on_nodes_durable() {
-  nodes_ticket_ = 0;
-  for (const auto& [id, entry] : registry_.entries()) durable_nodes_.insert(id);
-  admit_enrolled();
-}
-
 void Collector::arm_pulse() {
   pulse_.expires_after(kPulse);
   pulse_.async_wait([this](std::error_code error) {

@@ -39,13 +39,6 @@ std::string subject_of(const Order& order) {
   }
 }
 
-HandOutcome done(std::string said, std::vector<std::string> warnings = {}) {
-  HandOutcome outcome;
-  outcome.done.said = std::move(said);
-  outcome.done.warnings = std::move(warnings);
-  return outcome;
-}
-
 }  // namespace
 
 Result<OrderDone> Collector::order(const Order& order) {
@@ -136,19 +129,6 @@ HandFleet Collector::hand_fleet(Now now) const {
     return pair_trouble(agents_, beliefs(now), from, to);
   };
   return fleet;
-}
-
-Error Collector::unknown_node(const std::string& name) const {
-  std::vector<std::string> names;
-  for (const auto& [id, agent] : agents_) {
-    if (agent.enrolled) names.push_back(agent.name);
-  }
-  std::string message = fmt::format("no enrolled node \"{}\"", name);
-  const std::vector<std::string> near = near_names(name, names);
-  for (std::size_t i = 0; i < near.size(); ++i) {
-    message += (i == 0 ? "; did you mean " : " or ") + near[i];
-  }
-  return {ErrorCode::not_found, near.empty() ? message : message + "?"};
 }
 
 Result<HandOutcome> Collector::override_routes(const Order& order, Now now) {
@@ -306,124 +286,6 @@ void Collector::add_earlier_paths(optimizer::NetworkView& view) const {
       view.earlier.push_back(std::move(path));
     }
   }
-}
-
-Result<HandOutcome> Collector::enrol(const Order& order) {
-  if (!is_valid_node_name(order.node)) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("\"{}\" is not a node name: use lower-case letters, digits and '-'",
-                            order.node));
-  }
-  if (const RegistryEntry* holder = registry_.find_key(order.public_key)) {
-    if (holder->name == order.node) return done(order.node + " is enrolled with this key already");
-    return fail(ErrorCode::unavailable,
-                fmt::format("this key is already enrolled as {}; every node needs a key of its "
-                            "own: linkpilot keys new FILE on the node makes one",
-                            holder->name));
-  }
-  const RegistryEntry* entry = registry_.find_name(order.node);
-  if (entry != nullptr && entry->enrolled) {
-    return fail(ErrorCode::unavailable,
-                fmt::format("{0} is enrolled with another key; to change it without a gap: "
-                            "linkpilot agent rekey {0} KEY",
-                            order.node));
-  }
-  const KeyFile file{order.node, order.public_key, ""};
-  if (Status status = write_key_file(config_.keys.enrolled_directory, file); !status) {
-    return fail(status.error());
-  }
-  directory_->scan();
-  entry = registry_.find_key(order.public_key);
-  if (entry == nullptr) {
-    return fail(ErrorCode::internal, fmt::format("{}.pub was written, but the enrolment was "
-                                                 "refused; linkpilot event tail says why",
-                                                 order.node));
-  }
-  return done(fmt::format("{} is enrolled as node number {}; its agent may connect", order.node,
-                          entry->id.value));
-}
-
-Result<HandOutcome> Collector::revoke(const Order& order) {
-  const RegistryEntry* entry = registry_.find_name(order.node);
-  if (entry == nullptr || !entry->enrolled) return fail(unknown_node(order.node));
-  const NodeId id = entry->id;
-  const bool connected = agents_.at(id).connection.has_value();
-  if (Status status = remove_key_file(config_.keys.enrolled_directory, order.node); !status) {
-    return fail(status.error());
-  }
-  directory_->scan();
-  std::vector<std::string> warnings;
-  if (hand_.frozen() != nullptr) {
-    warnings.push_back("routes are frozen: it stays in the tables until they thaw");
-  }
-  solve_tick();
-  return done(
-      fmt::format("{} is revoked: {}its key is refused from now on and it leaves the tables",
-                  order.node, connected ? "its connection is ended, " : ""),
-      std::move(warnings));
-}
-
-Result<HandOutcome> Collector::rekey(const Order& order) {
-  const RegistryEntry* entry = registry_.find_name(order.node);
-  if (entry == nullptr || !entry->enrolled) return fail(unknown_node(order.node));
-  const RegistryEntry* holder = registry_.find_key(order.public_key);
-  if (holder != nullptr && holder != entry) {
-    return fail(ErrorCode::unavailable, fmt::format("this key is already enrolled as {}; every "
-                                                    "node needs a key of its own",
-                                                    holder->name));
-  }
-  KeyFile file{order.node, entry->public_key, order.public_key};
-  if (order.public_key == entry->next_key) {
-    return done(
-        fmt::format("{} may use either key already; linkpilot agent rekey {} --finish ends "
-                    "the older one",
-                    order.node, order.node));
-  }
-  const bool take_back = order.public_key == entry->public_key;
-  if (take_back && entry->next_key.empty()) {
-    return fail(ErrorCode::unavailable,
-                fmt::format("{} has this key already; give the new one", order.node));
-  }
-  if (!take_back && !entry->next_key.empty()) {
-    return fail(ErrorCode::unavailable,
-                fmt::format("{0} is changing its key already, to {1}; end that first: linkpilot "
-                            "agent rekey {0} --finish, or take it back with: linkpilot agent rekey "
-                            "{0} '{2}'",
-                            order.node, entry->next_key, entry->public_key));
-  }
-  if (take_back) file.next_key.clear();
-  if (Status status = write_key_file(config_.keys.enrolled_directory, file); !status) {
-    return fail(status.error());
-  }
-  directory_->scan();
-  if (take_back) return done(fmt::format("{} keeps the key it had", order.node));
-  return done(
-      fmt::format("{0} may use either key now; give its agent the new one and restart it, "
-                  "then: linkpilot agent rekey {0} --finish",
-                  order.node));
-}
-
-Result<HandOutcome> Collector::finish_rekey(const Order& order) {
-  const RegistryEntry* entry = registry_.find_name(order.node);
-  if (entry == nullptr || !entry->enrolled) return fail(unknown_node(order.node));
-  if (entry->next_key.empty()) {
-    return fail(ErrorCode::unavailable,
-                fmt::format("{0} is not changing its key; linkpilot agent rekey {0} KEY begins",
-                            order.node));
-  }
-  const AgentRecord& agent = agents_.at(entry->id);
-  if (!agent.connection || agent.connection->public_key != entry->next_key) {
-    return fail(ErrorCode::unavailable,
-                fmt::format("{} is not connected with its new key yet, and would be shut out; give "
-                            "its agent the new key file and restart it first",
-                            order.node));
-  }
-  const KeyFile file{order.node, entry->next_key, ""};
-  if (Status status = write_key_file(config_.keys.enrolled_directory, file); !status) {
-    return fail(status.error());
-  }
-  directory_->scan();
-  return done(fmt::format("{} has only its new key now; the older one is refused", order.node));
 }
 
 }  // namespace linkpilot::collector

@@ -12,7 +12,9 @@ constexpr std::uint32_t kLooksCounted = 600;
 // Of a long link 50 ms are little; of a short one a quarter is.
 constexpr double kSlowerRatio = 1.25;
 
-double milliseconds_of(Duration duration) { return static_cast<double>(duration.count()) * 1e-6; }
+double watched_milliseconds(Duration duration) {
+  return static_cast<double>(duration.count()) * 1e-6;
+}
 
 }  // namespace
 
@@ -25,7 +27,7 @@ LinkHealth LinkWatch::look(const optimizer::LinkBelief& belief, DirectionTotals 
     return become(LinkHealth::dead, now);
   }
   if (!belief.measured || belief.stale) return become(LinkHealth::unknown, now);
-  const double rtt_ms = milliseconds_of(belief.rtt_p50);
+  const double rtt_ms = watched_milliseconds(belief.rtt_p50);
   const double usual_ms = static_cast<double>(rtt_ms_);
   if (looks_ >= kLooksMin) {
     const double excess = rtt_ms - usual_ms;

@@ -8,10 +8,9 @@
 #include <vector>
 
 #include "base/assert.h"
-#include "prober/media/dial/dial.h"
-#include "prober/media/dial/dial_loop_socket.h"
 #include "prober/media/flv/flv_muxer.h"
 #include "prober/media/flv/synthetic_stream.h"
+#include "tests/support/dial_run.h"
 
 namespace linkpilot::prober {
 
@@ -30,24 +29,10 @@ inline std::string flv_body(Duration length) {
   return {out.begin(), out.end()};
 }
 
-// For loopback, with deadlines that a test can wait for.
-inline DialRequest loopback_request(const std::string& url) {
-  DialRequest request;
-  request.url = url;
-  request.length = std::chrono::seconds(2);
-  request.policy.trust_given_target = true;
+// For loopback, redirects too, with deadlines for a machine that may be slow.
+inline DialRequest http_request(const std::string& url) {
+  DialRequest request = patient(loopback_request(url));
   request.policy.allowed = parse_ranges("loopback").value();
-  const Duration patience = std::chrono::seconds(20);
-  request.deadlines = {.dns = patience,
-                       .tcp = patience,
-                       .tls = patience,
-                       .handshake = patience,
-                       .connect = patience,
-                       .create_stream = patience,
-                       .start = patience,
-                       .response = patience,
-                       .flv_header = patience,
-                       .first_media = patience};
   return request;
 }
 

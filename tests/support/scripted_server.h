@@ -58,6 +58,12 @@ class ScriptedPeer {
   void hold() {
     while (receive()) received_.clear();
   }
+  // So many octets each time, until the client goes.
+  void sip(std::size_t octets, Duration each) {
+    Bytes some(octets);
+    while (wait_for(POLLIN) && ::recv(fd_, some.data(), octets, MSG_DONTWAIT) > 0 && pause(each)) {
+    }
+  }
   // Neither reads nor closes until the test is over.
   void ignore() { (void)pause(std::chrono::hours(1)); }
   void reset() {

@@ -37,6 +37,7 @@ LIBRARIES = [
     (re.compile(r"httplib\.h"), r"(collector/api|tools/linkpilot)/.*\.cc$"),
     (re.compile(r"toml\+\+/"), r"base/runtime/config_reader\.cc$"),
     (re.compile(r"spdlog/"), r"base/runtime/log\.cc$"),
+    (re.compile(r"CLI/"), r"base/runtime/command_line\.cc$"),
     (re.compile(r"sqlite3\.h"), r"(collector/store|tools)/.*$"),
     (re.compile(r"zmq(\.hpp|_addon\.hpp|\.h)$"), r"base/runtime/(.*\.cc|zmq_socket\.h)$"),
     (re.compile(r"asio(/|\.hpp)"), r"(base/runtime|agent|collector|tools)/.*$"),

@@ -21,10 +21,10 @@ if(LINKPILOT_FUZZ)
   target_compile_options(lp_sanitizers INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
-# A program's main.cc reads arguments with CLI11, and UBSan doubles the time such a file compiles.
-function(lp_main source)
+# For the one file that wraps a library of templates: UBSan doubles the time such a file compiles.
+function(lp_compiled_lightly source)
   if(LINKPILOT_SANITIZE MATCHES "undefined")
-    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS -fno-sanitize=undefined)
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O0;-fno-sanitize=undefined")
   endif()
 endfunction()
 
@@ -41,31 +41,76 @@ function(lp_library name)
   target_link_libraries(lp_${name} PUBLIC lp_sanitizers ${ARG_PUBLIC} PRIVATE lp_warnings ${ARG_PRIVATE})
 endfunction()
 
-# lp_test(NAME LABEL unit SOURCES a_test.cc [LINK dep...])
-# One GoogleTest binary, registered with ctest under the label of its kind.
+# Test code is compiled once and run once: most of its time is the compiler's. Its own pointers are
+# AddressSanitizer's business; to have each checked for null and alignment as well costs a quarter of
+# the build. The libraries under test are checked for those, too.
+add_library(lp_test_options INTERFACE)
+target_compile_options(lp_test_options INTERFACE $<$<CONFIG:Debug>:-O0>)
+if(LINKPILOT_SANITIZE MATCHES "undefined")
+  target_compile_options(lp_test_options INTERFACE -fno-sanitize=null,alignment)
+endif()
+add_library(lp_test_code INTERFACE)
+target_link_libraries(lp_test_code INTERFACE  # the options last: they take back some of the others
+  lp_sanitizers lp_warnings fmt::fmt nlohmann_json::nlohmann_json GTest::gmock GTest::gtest
+  lp_test_options)
+target_include_directories(lp_test_code INTERFACE ${CMAKE_SOURCE_DIR})
+
+# lp_test(NAME LABEL unit SOURCES a_test.cc [LINK dep...] [SHARDS n])
+# One GoogleTest binary, registered with ctest under the label of its kind. With SHARDS its tests are
+# dealt to n runs, NAME.1 to NAME.n, which start first: for those that wait more than they compute.
 function(lp_test name)
-  cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "LABEL;SHARDS" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
-  target_link_libraries(${name} PRIVATE ${ARG_LINK} lp_sanitizers lp_warnings GTest::gmock GTest::gtest_main)
-  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT 300)
+  target_link_libraries(${name} PRIVATE ${ARG_LINK} lp_test_code GTest::gtest_main)
+  if(TARGET lp_test_headers)
+    target_precompile_headers(${name} REUSE_FROM lp_test_headers)
+  endif()
+  set(runs ${name})
+  if(ARG_SHARDS)
+    set(runs)
+    foreach(shard RANGE 1 ${ARG_SHARDS})
+      list(APPEND runs ${name}.${shard})
+    endforeach()
+  endif()
+  foreach(run ${runs})
+    add_test(NAME ${run} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    set_tests_properties(${run} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT 300)
+    if(ARG_SHARDS)
+      list(FIND runs ${run} index)
+      set_tests_properties(${run} PROPERTIES
+        COST 1000 ENVIRONMENT "GTEST_TOTAL_SHARDS=${ARG_SHARDS};GTEST_SHARD_INDEX=${index}")
+    endif()
+  endforeach()
 endfunction()
 
-# lp_fuzz_target(NAME SOURCES body.cc [LINK dep...])
-# One body, two programs: with LINKPILOT_FUZZ a libFuzzer binary NAME; without it NAME_replay, a ctest
-# that runs the body over the kept corpus in tests/fuzz/corpus/NAME, so that g++ builds see it too.
-function(lp_fuzz_target name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+# lp_fuzz_targets(MODULE BODIES a b [LINK dep...])
+# The bodies a.cc and b.cc, each under two drivers: with LINKPILOT_FUZZ a libFuzzer program each;
+# without it one program MODULE_fuzz_replay, and a ctest a body that runs it over the kept corpus in
+# tests/fuzz/corpus/BODY, so that g++ builds see it too.
+function(lp_fuzz_targets module)
+  cmake_parse_arguments(ARG "" "" "BODIES;LINK" ${ARGN})
   if(LINKPILOT_FUZZ)
-    add_executable(${name} ${ARG_SOURCES})
-    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    foreach(body ${ARG_BODIES})
+      add_executable(${body} ${body}.cc)
+      target_compile_definitions(${body} PRIVATE LINKPILOT_LIBFUZZER)
+      target_link_options(${body} PRIVATE -fsanitize=fuzzer)
+      list(APPEND programs ${body})
+    endforeach()
   else()
-    add_executable(${name}_replay ${ARG_SOURCES} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
-    add_test(NAME ${name}_replay COMMAND ${name}_replay ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
-    set_tests_properties(${name}_replay PROPERTIES LABELS fuzz TIMEOUT 120)
-    set(name ${name}_replay)
+    set(programs ${module}_fuzz_replay)
+    list(TRANSFORM ARG_BODIES APPEND .cc OUTPUT_VARIABLE sources)
+    add_executable(${programs} ${sources} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+    foreach(body ${ARG_BODIES})
+      add_test(NAME ${body}_replay
+        COMMAND ${programs} ${body} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${body})
+      set_tests_properties(${body}_replay PROPERTIES LABELS fuzz TIMEOUT 120)
+    endforeach()
   endif()
-  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
-  target_link_libraries(${name} PRIVATE ${ARG_LINK} lp_sanitizers lp_warnings)
+  foreach(program ${programs})
+    target_include_directories(${program} PRIVATE ${CMAKE_SOURCE_DIR})
+    target_link_libraries(${program} PRIVATE ${ARG_LINK} lp_sanitizers lp_warnings)
+    if(NOT LINKPILOT_FUZZ)
+      target_link_libraries(${program} PRIVATE lp_test_code)
+    endif()
+  endforeach()
 endfunction()

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "base/runtime/command_line.h"
 #include "tools/fleet/load.h"
 #include "tools/fleet/storm.h"
 
@@ -42,19 +42,19 @@ struct Arguments {
   double length_s = 15;
 };
 
-void add_fleet_options(CLI::App& command, Arguments& arguments) {
+void add_fleet_options(Command command, Arguments& arguments) {
   FleetOptions& fleet = arguments.fleet;
-  command.add_option("--keys", fleet.keys_directory, "directory of the agents' keys")->required();
-  command.add_option("--agents", fleet.agents, "how many")->capture_default_str();
-  command.add_option("--collector", fleet.collector, "its address, tcp://HOST:PORT")->required();
-  command.add_option("--collector-key", fleet.collector_key, "its public key, or a file with it")
-      ->required();
-  command.add_option("--links", fleet.mill.links, "link samples a report (at most 4096)")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 4096));
-  command.add_option("--cells", fleet.mill.cells, "cells of each sample's RTT sketch")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 200));
+  command.option("--keys", fleet.keys_directory, "directory of the agents' keys").required();
+  command.option("--agents", fleet.agents, "how many").shows_default();
+  command.option("--collector", fleet.collector, "its address, tcp://HOST:PORT").required();
+  command.option("--collector-key", fleet.collector_key, "its public key, or a file with it")
+      .required();
+  command.option("--links", fleet.mill.links, "link samples a report (at most 4096)")
+      .shows_default()
+      .range(1, 4096);
+  command.option("--cells", fleet.mill.cells, "cells of each sample's RTT sketch")
+      .shows_default()
+      .range(1, 200);
 }
 
 Duration duration_of(double seconds) { return Duration(static_cast<std::int64_t>(seconds * 1e9)); }
@@ -63,7 +63,7 @@ Duration duration_of(double seconds) { return Duration(static_cast<std::int64_t>
 
 int main(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app(
+  CommandLine words(
       "Plays a fleet of agents against one collector: real CURVE keys and sockets, real codec,\n"
       "no measuring. First give the agents keys the collector knows, then load it:\n\n"
       "  linkpilot-fleet enrol --keys K --enrolled /etc/linkpilot/enrolled --agents 200\n"
@@ -71,61 +71,54 @@ int main(int argc, char** argv) {
       "      --collector-key /etc/linkpilot/collector.key.pub --rate 1000000 --seconds 15\n\n"
       "Results are one JSON object on stdout, progress goes to stderr. Do not point it at a\n"
       "collector that serves: its agents take part in plans and tables.");
-  app.require_subcommand(1);
-  CLI::App* enrol = app.add_subcommand("enrol",
-                                       "make keys and drop them into the collector's "
-                                       "enrolled directory");
-  enrol->add_option("--keys", arguments.fleet.keys_directory, "directory of the agents' keys")
-      ->required();
-  enrol->add_option("--agents", arguments.fleet.agents, "how many")->capture_default_str();
-  enrol->add_option("--enrolled", arguments.enrolled, "the collector's enrolled directory")
-      ->required();
-  CLI::App* load = app.add_subcommand("load",
-                                      "reports at a set rate; acknowledgements timed from "
-                                      "when each report was due");
-  add_fleet_options(*load, arguments);
-  load->add_option("--rate", arguments.load.samples_per_second,
-                   "link samples a second of the whole fleet; 0: as fast as windows allow")
-      ->capture_default_str();
-  load->add_option("--window", arguments.load.window, "unacknowledged reports an agent")
-      ->capture_default_str();
-  load->add_option("--warm-up", arguments.warm_up_s, "seconds before measuring")
-      ->capture_default_str();
-  load->add_option("--seconds", arguments.length_s, "seconds measured")->capture_default_str();
-  load->add_option("--collector-pid", arguments.load.collector_pid,
-                   "process whose CPU time is measured");
-  load->add_option("--store", arguments.load.store,
-                   "the collector's [store] path: read afterwards and held against what was sent");
-  load->add_option("--reread", arguments.load.reread, "samples compared with the store's")
-      ->capture_default_str();
-  CLI::App* storm = app.add_subcommand("storm",
-                                       "lose the collector and come back all at once with "
-                                       "full spools; says when to kill it");
-  add_fleet_options(*storm, arguments);
-  storm->add_option("--history", arguments.storm.history, "reports of each agent before the outage")
-      ->capture_default_str();
-  storm->add_option("--backlog", arguments.storm.backlog, "reports in each spool after it")
-      ->capture_default_str();
-  storm->add_option("--calm", arguments.calm_s, "seconds of alarms before the outage")
-      ->capture_default_str();
-  storm->add_option("--drain-max", arguments.drain_max_s, "seconds after which a drain is given up")
-      ->capture_default_str();
-  storm->add_option("--alarms", arguments.storm.alarms_per_second, "a second, of the whole fleet")
-      ->capture_default_str()
-      ->check(CLI::Range(0.1, 1000.0));
-  storm->add_option("--store", arguments.storm.store, "the collector's [store] path")->required();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsage;
-  }
+  Command app = words.root();
+  app.needs_verb();
+  Command enrol = app.verb("enrol",
+                           "make keys and drop them into the collector's "
+                           "enrolled directory");
+  enrol.option("--keys", arguments.fleet.keys_directory, "directory of the agents' keys")
+      .required();
+  enrol.option("--agents", arguments.fleet.agents, "how many").shows_default();
+  enrol.option("--enrolled", arguments.enrolled, "the collector's enrolled directory").required();
+  Command load = app.verb("load",
+                          "reports at a set rate; acknowledgements timed from "
+                          "when each report was due");
+  add_fleet_options(load, arguments);
+  load.option("--rate", arguments.load.samples_per_second,
+              "link samples a second of the whole fleet; 0: as fast as windows allow")
+      .shows_default();
+  load.option("--window", arguments.load.window, "unacknowledged reports an agent").shows_default();
+  load.option("--warm-up", arguments.warm_up_s, "seconds before measuring").shows_default();
+  load.option("--seconds", arguments.length_s, "seconds measured").shows_default();
+  load.option("--collector-pid", arguments.load.collector_pid,
+              "process whose CPU time is measured");
+  load.option("--store", arguments.load.store,
+              "the collector's [store] path: read afterwards and held against what was sent");
+  load.option("--reread", arguments.load.reread, "samples compared with the store's")
+      .shows_default();
+  Command storm = app.verb("storm",
+                           "lose the collector and come back all at once with "
+                           "full spools; says when to kill it");
+  add_fleet_options(storm, arguments);
+  storm.option("--history", arguments.storm.history, "reports of each agent before the outage")
+      .shows_default();
+  storm.option("--backlog", arguments.storm.backlog, "reports in each spool after it")
+      .shows_default();
+  storm.option("--calm", arguments.calm_s, "seconds of alarms before the outage").shows_default();
+  storm.option("--drain-max", arguments.drain_max_s, "seconds after which a drain is given up")
+      .shows_default();
+  storm.option("--alarms", arguments.storm.alarms_per_second, "a second, of the whole fleet")
+      .shows_default()
+      .range(0.1, 1000.0);
+  storm.option("--store", arguments.storm.store, "the collector's [store] path").required();
+  if (const auto code = words.parse(argc, argv)) return *code;
   raise_descriptor_limit();
-  if (enrol->parsed()) {
+  if (app.chosen_verb() == "enrol") {
     const Status status =
         enrol_fleet(arguments.fleet.keys_directory, arguments.enrolled, arguments.fleet.agents);
     return status ? 0 : complain(status.error());
   }
-  if (storm->parsed()) {
+  if (app.chosen_verb() == "storm") {
     arguments.storm.calm = duration_of(arguments.calm_s);
     arguments.storm.drain_max = duration_of(arguments.drain_max_s);
     return run_storm(arguments.fleet, arguments.storm);

@@ -1,11 +1,11 @@
 // linkpilot-lab: the WAN emulator. Wiring and command line only.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "base/runtime/command_line.h"
 #include "tools/lab/control_socket.h"
 #include "tools/lab/lab_run.h"
 #include "tools/lab/namespaces.h"
@@ -13,6 +13,8 @@
 
 namespace {
 
+using linkpilot::Command;
+using linkpilot::CommandLine;
 using linkpilot::Error;
 using linkpilot::lab::RunOptions;
 
@@ -74,42 +76,40 @@ int ask(const std::string& control, const nlohmann::ordered_json& request) {
 struct FaultWords {
   nlohmann::ordered_json request;
 
-  void text(CLI::App& command, const std::string& flag, const char* key, const std::string& help) {
-    command.add_option_function<std::string>(
+  void text(Command command, const std::string& flag, const char* key, const std::string& help) {
+    command.on_option<std::string>(
         flag, [this, key](const std::string& value) { request[key] = value; }, help);
   }
-  void number(CLI::App& command, const std::string& flag, const char* key,
-              const std::string& help) {
-    command.add_option_function<double>(
+  void number(Command command, const std::string& flag, const char* key, const std::string& help) {
+    command.on_option<double>(
         flag, [this, key](const double& value) { request[key] = value; }, help);
   }
-  void both(CLI::App& command) {
-    command.add_flag_callback(
+  void both(Command command) {
+    command.on_flag(
         "--both", [this] { request["both"] = true; }, "the same in the opposite direction");
   }
 };
 
-void add_run(CLI::App& app, RunOptions& options, bool& ordinary_priority) {
-  CLI::App* command = app.add_subcommand("run", "Bring the emulated network up, until Ctrl-C");
-  command->add_option("--topology", options.topology, "Topology file (TOML)")->required();
+void add_run(Command app, RunOptions& options, bool& ordinary_priority) {
+  Command command = app.verb("run", "Bring the emulated network up, until Ctrl-C");
+  command.option("--topology", options.topology, "Topology file (TOML)").required();
   command
-      ->add_option("--prefix", options.prefix,
-                   "Names of this run's namespaces begin with it; one run at a time per prefix")
-      ->required();
-  command->add_option("--control", options.control, "Unix socket that takes commands")->required();
-  command->add_option("--ledger", options.ledger, "File for the ledger; without it none is kept");
-  command->add_option("--seed", options.seed, "Seed of all chance (default 1)");
+      .option("--prefix", options.prefix,
+              "Names of this run's namespaces begin with it; one run at a time per prefix")
+      .required();
+  command.option("--control", options.control, "Unix socket that takes commands").required();
+  command.option("--ledger", options.ledger, "File for the ledger; without it none is kept");
+  command.option("--seed", options.seed, "Seed of all chance (default 1)");
   command
-      ->add_option("--spin-us", options.spin_us,
-                   "Spin this long before each deadline; 0: never (default 70)")
-      ->check(CLI::Range(0, 200));
-  command->add_flag(
-      "--ordinary-priority", ordinary_priority,
-      "No real-time scheduling: delays are then late by milliseconds on a busy machine");
+      .option("--spin-us", options.spin_us,
+              "Spin this long before each deadline; 0: never (default 70)")
+      .range(0, 200);
+  command.flag("--ordinary-priority", ordinary_priority,
+               "No real-time scheduling: delays are then late by milliseconds on a busy machine");
 }
 
-void add_fault(CLI::App& app, FaultWords& words) {
-  CLI::App* command = app.add_subcommand(
+Command add_fault(Command app, FaultWords& words) {
+  Command command = app.verb(
       "fault",
       "Change the network while it runs. Kinds and what they take:\n"
       "  blackhole   --from --to [--both] [--flow N]   drops everything, at entry\n"
@@ -125,42 +125,43 @@ void add_fault(CLI::App& app, FaultWords& words) {
       "  region_cut  --region NAME\n"
       "The answer's time_ns is the moment it took effect, its id is what `heal --id` takes.");
   command
-      ->add_option_function<std::string>(
+      .on_option<std::string>(
           "kind", [&words](const std::string& kind) { words.request["kind"] = kind; },
           "What happens")
-      ->required();
-  words.text(*command, "--from", "from", "Sending node; '*': every node but the collector");
-  words.text(*command, "--to", "to", "Receiving node; '*': every node but the collector");
-  words.both(*command);
-  words.text(*command, "--node", "node", "Node that dies");
-  words.text(*command, "--region", "region", "Region that is cut off");
-  words.number(*command, "--flow", "flow", "Only this ECMP sibling");
-  words.number(*command, "--add-ms", "add_ms", "Delay added to what there is");
-  words.number(*command, "--jitter-ms", "jitter_ms", "Jitter instead of what there is");
-  words.number(*command, "--ratio", "ratio", "Share of packets (burst_loss: of time), 0 to 1");
-  words.number(*command, "--mean-ms", "mean_ms", "Mean length of a loss burst");
-  words.number(*command, "--delay-ms", "delay_ms", "How long a reordered packet is held back");
-  words.number(*command, "--bits-per-second", "bits_per_second", "Rate of the link");
-  words.number(*command, "--queue-ms", "queue_ms", "Longest wait for the rate before a drop");
-  words.number(*command, "--mtu", "mtu", "Largest IP packet, octets");
+      .required();
+  words.text(command, "--from", "from", "Sending node; '*': every node but the collector");
+  words.text(command, "--to", "to", "Receiving node; '*': every node but the collector");
+  words.both(command);
+  words.text(command, "--node", "node", "Node that dies");
+  words.text(command, "--region", "region", "Region that is cut off");
+  words.number(command, "--flow", "flow", "Only this ECMP sibling");
+  words.number(command, "--add-ms", "add_ms", "Delay added to what there is");
+  words.number(command, "--jitter-ms", "jitter_ms", "Jitter instead of what there is");
+  words.number(command, "--ratio", "ratio", "Share of packets (burst_loss: of time), 0 to 1");
+  words.number(command, "--mean-ms", "mean_ms", "Mean length of a loss burst");
+  words.number(command, "--delay-ms", "delay_ms", "How long a reordered packet is held back");
+  words.number(command, "--bits-per-second", "bits_per_second", "Rate of the link");
+  words.number(command, "--queue-ms", "queue_ms", "Longest wait for the rate before a drop");
+  words.number(command, "--mtu", "mtu", "Largest IP packet, octets");
+  return command;
 }
 
-void add_heal(CLI::App& app, FaultWords& words) {
-  CLI::App* command =
-      app.add_subcommand("heal", "Lift faults: those that match, or, without a word, all");
-  words.number(*command, "--id", "id", "The fault with this number");
-  words.text(*command, "--from", "from", "Faults of links from this node");
-  words.text(*command, "--to", "to", "Faults of links to this node");
-  words.both(*command);
-  words.text(*command, "--node", "node", "This node comes back");
-  words.text(*command, "--region", "region", "This region comes back");
-  words.text(*command, "--kind", "kind", "Only faults of this kind");
+Command add_heal(Command app, FaultWords& words) {
+  Command command = app.verb("heal", "Lift faults: those that match, or, without a word, all");
+  words.number(command, "--id", "id", "The fault with this number");
+  words.text(command, "--from", "from", "Faults of links from this node");
+  words.text(command, "--to", "to", "Faults of links to this node");
+  words.both(command);
+  words.text(command, "--node", "node", "This node comes back");
+  words.text(command, "--region", "region", "This region comes back");
+  words.text(command, "--kind", "kind", "Only faults of this kind");
+  return command;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app(
+  CommandLine words(
       "linkpilot-lab emulates a wide-area network on one machine: a network namespace per node, "
       "and\n"
       "between them the delay, jitter, loss, order, rate, MTU and routers of a topology file. What "
@@ -170,43 +171,38 @@ int main(int argc, char** argv) {
       "      --control /run/lab.sock --ledger /tmp/lab.ledger\n"
       "  sudo ip netns exec lab-ams ping 10.77.3.1\n"
       "  sudo linkpilot-lab fault --control /run/lab.sock blackhole --from ams --to sgp --both\n"
-      "  sudo linkpilot-lab heal --control /run/lab.sock");
-  app.set_version_flag("--version", "linkpilot-lab 0.1.0");
-  app.require_subcommand(1);
+      "  sudo linkpilot-lab heal --control /run/lab.sock",
+      "linkpilot-lab 0.1.0");
+  Command app = words.root();
+  app.needs_verb();
   RunOptions options;
   bool ordinary_priority = false;
   add_run(app, options, ordinary_priority);
   FaultWords fault{{{"op", "fault"}}};
   FaultWords heal{{{"op", "heal"}}};
   nlohmann::ordered_json status{{"op", "status"}};
-  add_fault(app, fault);
-  add_heal(app, heal);
-  CLI::App* status_command = app.add_subcommand(
+  const Command status_command = app.verb(
       "status", "How the lab is doing: packets by fate, its own lateness, drops, faults, doubts");
-  status_command->add_flag_callback(
+  status_command.on_flag(
       "--reset", [&status] { status["reset"] = true; }, "begin the lateness figures anew");
-  app.add_subcommand("links", "Every ordered pair: settings in force, packets sent and delivered");
-  app.add_subcommand("flush", "Return when the ledger file holds everything so far");
+  const std::vector<Command> asking = {
+      add_fault(app, fault), add_heal(app, heal), status_command,
+      app.verb("links", "Every ordered pair: settings in force, packets sent and delivered"),
+      app.verb("flush", "Return when the ledger file holds everything so far")};
   std::string control;
-  for (const char* name : {"fault", "heal", "status", "links", "flush"}) {
-    app.get_subcommand(name)
-        ->add_option("--control", control, "The running lab's socket")
-        ->required();
+  for (Command verb : asking) {
+    verb.option("--control", control, "The running lab's socket").required();
   }
   std::string prefix;
-  app.add_subcommand("clean", "Remove what a killed run of a prefix left behind")
-      ->add_option("--prefix", prefix, "The run's prefix")
-      ->required();
+  app.verb("clean", "Remove what a killed run of a prefix left behind")
+      .option("--prefix", prefix, "The run's prefix")
+      .required();
   std::string topology;
-  app.add_subcommand("check", "Read a topology file and name its mistakes")
-      ->add_option("topology", topology, "Topology file (TOML)")
-      ->required();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kExitUsage;
-  }
-  const std::string verb = app.get_subcommands().front()->get_name();
+  app.verb("check", "Read a topology file and name its mistakes")
+      .option("topology", topology, "Topology file (TOML)")
+      .required();
+  if (const auto code = words.parse(argc, argv)) return *code;
+  const std::string verb = app.chosen_verb();
   options.real_time = !ordinary_priority;
   if (verb == "run") return run(options);
   if (verb == "clean") return clean(prefix);

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <set>
 #include <string>
@@ -146,18 +145,18 @@ int send_key(const Context& context, const Signed& signature, const KeyOrder& or
                     {{"action", action}, {"node", order.node}, {"public_key", *key}});
 }
 
-void add_key_verbs(CLI::App* agent, Context& context) {
+void add_key_verbs(Command agent, Context& context) {
   auto order = std::make_shared<KeyOrder>();
-  const auto add_key = [order](CLI::App* command) {
-    command->add_option("NODE", order->node, "the node's name")->required();
-    command->add_option("KEY,--key", order->key,
-                        "its public key, 40 characters; for the shell: --key='KEY'");
-    command->add_option("--file", order->file, "the .pub file that holds it");
+  const auto add_key = [order](Command command) {
+    command.option("NODE", order->node, "the node's name").required();
+    command.option("KEY,--key", order->key,
+                   "its public key, 40 characters; for the shell: --key='KEY'");
+    command.option("--file", order->file, "the .pub file that holds it");
   };
-  CLI::App* enrol = agent->add_subcommand("enrol", "Let an agent in under this name");
+  Command enrol = agent.verb("enrol", "Let an agent in under this name");
   add_key(enrol);
   const auto enrol_signed = sign_options(enrol, false);
-  enrol->footer(
+  enrol.footer(
       "On the node, linkpilot keys new FILE makes the pair; only FILE.pub leaves it. The name must "
       "be that of\n"
       "[node] name in its agent.toml. A key that has knocked already is in linkpilot agent "
@@ -167,11 +166,11 @@ void add_key_verbs(CLI::App* agent, Context& context) {
     return send_key(context, *enrol_signed, *order, "enrol");
   });
 
-  CLI::App* revoke = agent->add_subcommand(
-      "revoke", "Shut an agent out: its connection ends and its node leaves the tables");
-  revoke->add_option("NODE", order->node)->required();
+  Command revoke =
+      agent.verb("revoke", "Shut an agent out: its connection ends and its node leaves the tables");
+  revoke.option("NODE", order->node).required();
   const auto revoke_signed = sign_options(revoke, false);
-  revoke->footer(
+  revoke.footer(
       "For a key that was stolen or a node that is gone. To take a node out for a while: linkpilot "
       "node drain.\n"
       "To change a key without a gap: linkpilot agent rekey.");
@@ -179,12 +178,12 @@ void add_key_verbs(CLI::App* agent, Context& context) {
     return send_order(context, *revoke_signed, {{"action", "revoke"}, {"node", order->node}});
   });
 
-  CLI::App* rekey = agent->add_subcommand(
+  Command rekey = agent.verb(
       "rekey", "Give an agent a second key beside the one in use; --finish ends the older one");
   add_key(rekey);
-  rekey->add_flag("--finish", order->finish, "the agent uses the new key: the older one goes");
+  rekey.flag("--finish", order->finish, "the agent uses the new key: the older one goes");
   const auto rekey_signed = sign_options(rekey, false);
-  rekey->footer(
+  rekey.footer(
       "No report is lost and the node stays in the tables:\n\n"
       "  1. on the node: linkpilot keys new /etc/linkpilot/next.key\n"
       "  2. linkpilot agent rekey tokyo --file next.key.pub --reason yearly\n"
@@ -198,25 +197,24 @@ void add_key_verbs(CLI::App* agent, Context& context) {
 
 }  // namespace
 
-void add_agent(CLI::App& app, Context& context) {
-  CLI::App* agent = app.add_subcommand("agent", "The nodes with an agent")->require_subcommand(1);
+void add_agent(Command app, Context& context) {
+  Command agent = app.verb("agent", "The nodes with an agent").needs_verb();
 
-  CLI::App* list = agent->add_subcommand("list", "Every agent, and the keys that were refused");
+  Command list = agent.verb("list", "Every agent, and the keys that were refused");
   auto names = std::make_shared<bool>(false);
-  list->add_flag("--names", *names, "names only, for scripts and completion");
+  list.flag("--names", *names, "names only, for scripts and completion");
   auto regions = std::make_shared<bool>(false);
-  list->add_flag("--regions", *regions, "the names of their regions only");
+  list.flag("--regions", *regions, "the names of their regions only");
   on_run(list, context, [&context, names, regions] {
     return *regions ? list_regions(context) : list_agents(context, *names);
   });
 
-  CLI::App* show = agent->add_subcommand("show", "All that is known of one agent");
+  Command show = agent.verb("show", "All that is known of one agent");
   auto name = std::make_shared<std::string>();
-  show->add_option("NODE", *name, "the node's name")->required();
+  show.option("NODE", *name, "the node's name").required();
   on_run(show, context, [&context, name] { return show_agent(context, *name); });
 
-  CLI::App* refused =
-      agent->add_subcommand("refused", "Keys that knocked in vain: when, from where, how often");
+  Command refused = agent.verb("refused", "Keys that knocked in vain: when, from where, how often");
   on_run(refused, context, [&context] { return list_refused(context); });
   add_key_verbs(agent, context);
 }

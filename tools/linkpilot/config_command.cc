@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "agent/config/agent_config.h"
@@ -50,12 +49,12 @@ int check_config(const Context& context, const std::string& path) {
 
 }  // namespace
 
-void add_config(CLI::App& app, Context& context) {
-  CLI::App* config = app.add_subcommand("config", "Configuration files")->require_subcommand(1);
-  CLI::App* check = config->add_subcommand(
+void add_config(Command app, Context& context) {
+  Command config = app.verb("config", "Configuration files").needs_verb();
+  Command check = config.verb(
       "check", "Read an agent's or a collector's file as the daemon would (exit 1 if it is wrong)");
   auto path = std::make_shared<std::string>();
-  check->add_option("FILE", *path)->required();
+  check.option("FILE", *path).required();
   on_run(check, context, [&context, path] { return check_config(context, *path); });
 }
 

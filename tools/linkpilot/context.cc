@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <utility>
 
@@ -32,8 +31,8 @@ void print_json(std::string_view kind, const Json& object) {
   fmt::print("{}\n", out.dump());
 }
 
-void on_run(CLI::App* command, Context& context, std::function<int()> work) {
-  command->callback([&context, work = std::move(work)] { context.exit_code = work(); });
+void on_run(Command command, Context& context, std::function<int()> work) {
+  command.runs([&context, work = std::move(work)] { context.exit_code = work(); });
 }
 
 std::string number_text(const Json& object, const char* key, int decimals) {

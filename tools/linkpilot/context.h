@@ -6,11 +6,8 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "base/runtime/command_line.h"
 #include "tools/linkpilot/api_client.h"
-
-namespace CLI {
-class App;
-}
 
 namespace linkpilot::cli {
 
@@ -35,7 +32,7 @@ int report_failure(const Error& error);
 void print_json(std::string_view kind, const Json& object);
 
 // Registers a command whose work returns an exit code.
-void on_run(CLI::App* command, Context& context, std::function<int()> work);
+void on_run(Command command, Context& context, std::function<int()> work);
 
 // Text of a figure that may be null: "12.3", or "-".
 [[nodiscard]] std::string number_text(const Json& object, const char* key, int decimals);
@@ -46,20 +43,20 @@ void on_run(CLI::App* command, Context& context, std::function<int()> work);
 [[nodiscard]] std::string path_text(const Json& candidate);
 
 // One function per noun; each adds its verbs to the tree.
-void add_node(CLI::App& app, Context& context);
-void add_auto(CLI::App& app, Context& context);
-void add_hand(CLI::App& app, Context& context);
-void add_audit(CLI::App& app, Context& context);
-void add_status(CLI::App& app, Context& context);
-void add_agent(CLI::App& app, Context& context);
-void add_link(CLI::App& app, Context& context);
-void add_route(CLI::App& app, Context& context);
-void add_event(CLI::App& app, Context& context);
-void add_fault(CLI::App& app, Context& context);
-void add_mail(CLI::App& app, Context& context);
-void add_plan(CLI::App& app, Context& context);
-void add_keys(CLI::App& app, Context& context);
-void add_config(CLI::App& app, Context& context);
-void add_dial(CLI::App& app, Context& context);
+void add_node(Command app, Context& context);
+void add_auto(Command app, Context& context);
+void add_hand(Command app, Context& context);
+void add_audit(Command app, Context& context);
+void add_status(Command app, Context& context);
+void add_agent(Command app, Context& context);
+void add_link(Command app, Context& context);
+void add_route(Command app, Context& context);
+void add_event(Command app, Context& context);
+void add_fault(Command app, Context& context);
+void add_mail(Command app, Context& context);
+void add_plan(Command app, Context& context);
+void add_keys(Command app, Context& context);
+void add_config(Command app, Context& context);
+void add_dial(Command app, Context& context);
 
 }  // namespace linkpilot::cli

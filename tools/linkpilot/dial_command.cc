@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -22,6 +21,9 @@ struct DialWords {
   double seconds = 20;
   double hold_seconds = 2;
   double stage_seconds = 0;
+  double whole_seconds = 0;
+  std::uint64_t megabytes_max = 0;
+  std::uint64_t mbit_per_s_max = 0;
   bool push = false;
   bool player_like = false;
   bool first_frame = false;
@@ -114,6 +116,11 @@ Status understand(DialWords& words) {
   if (words.record) request.tls_mode = prober::TlsMode::record;
   request.policy.trust_given_target = true;
   request.policy.ceilings.length = std::chrono::hours(24);
+  if (words.megabytes_max > 0)
+    request.policy.ceilings.octets = Bytes{words.megabytes_max * 1'000'000};
+  if (words.mbit_per_s_max > 0) {
+    request.policy.ceilings.rate = BitsPerSecond{words.mbit_per_s_max * 1'000'000};
+  }
   for (const std::string& text : words.allowed) {
     const auto ranges = prober::parse_ranges(text);
     if (!ranges) return fail(ranges.error().in("--allow"));
@@ -131,99 +138,109 @@ Status understand(DialWords& words) {
                          .start = limit,
                          .response = limit,
                          .flv_header = limit,
-                         .first_media = 2 * limit};
+                         .first_media = 2 * limit,
+                         .opening = std::max<Duration>(10 * limit, std::chrono::seconds(60)),
+                         .whole = {}};
   }
   if (const Status status = read_resolver(words, request.resolver); !status) return status;
+  if (words.whole_seconds > 0) request.deadlines.whole = from_seconds(words.whole_seconds);
   return words.push ? read_push(words, request.push) : Status{};
 }
 
-void add_pull_options(CLI::App* dial, DialWords& words) {
-  dial->add_option("--seconds", words.seconds, "how long to watch once media comes")
-      ->check(CLI::Range(0.1, 86400.0))
-      ->capture_default_str();
-  dial->add_option("--count", words.order.count, "so many dials, one after another")
-      ->check(CLI::Range(1, 100000))
-      ->capture_default_str();
-  dial->add_flag("--first-frame", words.first_frame, "end at the first decodable key frame");
-  dial->add_flag("--player-like", words.player_like,
-                 "sockets as players have them, without TCP_NODELAY and TCP_QUICKACK");
-  dial->add_option("--save-flv", words.order.save_flv, "also write the stream to this file");
-  dial->add_option("--html", words.order.html, "write a page with all figures and curves");
-  dial->add_option("--stage-timeout", words.stage_seconds,
-                   "seconds each stage of the opening may take (default 5; first media twice that)")
-      ->check(CLI::Range(0.1, 600.0));
-  dial->add_option("--handshake", words.handshake, "of RTMP: simple or digest")
-      ->check(CLI::IsMember({"simple", "digest"}));
-  dial->add_flag("--subscribe", words.order.request.subscribe, "FCSubscribe before play");
+void add_pull_options(Command dial, DialWords& words) {
+  dial.option("--seconds", words.seconds, "how long to watch once media comes")
+      .range(0.1, 86400.0)
+      .shows_default();
+  dial.option("--count", words.order.count, "so many dials, one after another")
+      .range(1, 100000)
+      .shows_default();
+  dial.flag("--first-frame", words.first_frame, "end at the first decodable key frame");
+  dial.flag("--player-like", words.player_like,
+            "sockets as players have them, without TCP_NODELAY and TCP_QUICKACK");
+  dial.option("--save-flv", words.order.save_flv, "also write the stream to this file");
+  dial.option("--html", words.order.html, "write a page with all figures and curves");
+  dial.option("--stage-timeout", words.stage_seconds,
+              "seconds each stage of the opening may take (default 5; first media twice that)")
+      .range(0.1, 600.0);
+  dial.option("--within", words.whole_seconds,
+              "seconds the whole dial may take, whatever it is at (default: its opening 60, then "
+              "--seconds)")
+      .range(0.1, 172800.0);
+  dial.option("--max-megabytes", words.megabytes_max,
+              "end a dial that has taken so much (default 2147)")
+      .range(1, 1'000'000'000);
+  dial.option("--max-mbit-per-s", words.mbit_per_s_max,
+              "end a dial of a higher rate, over five seconds (default 200)")
+      .range(1, 1'000'000);
+  dial.option("--handshake", words.handshake, "of RTMP: simple or digest")
+      .one_of({"simple", "digest"});
+  dial.flag("--subscribe", words.order.request.subscribe, "FCSubscribe before play");
 }
 
-void add_network_options(CLI::App* dial, DialWords& words) {
-  dial->add_flag("--each-address", words.order.each_address, "dial every address of the name");
-  dial->add_option("--resolve", words.overrides, "HOST:IP instead of asking DNS")
-      ->allow_extra_args(false);
-  dial->add_option("--resolver", words.resolvers, "ask this server, IP or IP:PORT")
-      ->allow_extra_args(false);
-  dial->add_option("--client-subnet", words.client_subnet,
-                   "as if asked from there (RFC 7871), as in 198.51.100.0/24");
-  dial->add_flag("-4", words.four, "IPv4 only");
-  dial->add_flag("-6", words.six, "IPv6 only")->excludes("-4");
-  dial->add_option("--allow", words.allowed,
-                   "let redirects lead to these addresses: a range, or loopback, private, "
-                   "link-local")
-      ->allow_extra_args(false);
-  dial->add_option("--ca-file", words.order.request.ca_file, "trust these certificates only (PEM)");
-  dial->add_flag("--record-certificates", words.record,
-                 "tell what is wrong with a certificate, and go on");
+void add_network_options(Command dial, DialWords& words) {
+  dial.flag("--each-address", words.order.each_address, "dial every address of the name");
+  dial.option("--resolve", words.overrides, "HOST:IP instead of asking DNS").one_value_each();
+  dial.option("--resolver", words.resolvers, "ask this server, IP or IP:PORT").one_value_each();
+  dial.option("--client-subnet", words.client_subnet,
+              "as if asked from there (RFC 7871), as in 198.51.100.0/24");
+  const Option four = dial.flag("-4", words.four, "IPv4 only");
+  dial.flag("-6", words.six, "IPv6 only").excludes(four);
+  dial.option("--allow", words.allowed,
+              "let redirects lead to these addresses: a range, or loopback, private, "
+              "link-local")
+      .one_value_each();
+  dial.flag("--allow-clear-redirects", words.order.request.policy.allow_clear_redirects,
+            "follow from rtmps or https to a URL without TLS: its secrets can be read then");
+  dial.option("--ca-file", words.order.request.ca_file, "trust these certificates only (PEM)");
+  dial.flag("--record-certificates", words.record,
+            "tell what is wrong with a certificate, and go on");
 }
 
-void add_push_options(CLI::App* dial, DialWords& words) {
-  dial->add_flag("--push", words.push, "publish instead, and pull it back")->group("Push");
-  dial->add_option("--flv", words.flv_file, "push this file in a loop")->group("Push");
-  dial->add_option("--kbit-per-s", words.kbit_per_s, "video of the synthetic stream")
-      ->check(CLI::Range(16, 100000))
-      ->group("Push")
-      ->capture_default_str();
-  dial->add_option("--fps", words.fps, "its frame rate")
-      ->check(CLI::Range(1.0, 120.0))
-      ->group("Push")
-      ->capture_default_str();
-  dial->add_option("--gop-seconds", words.gop_seconds, "between its key frames")
-      ->check(CLI::Range(0.05, 60.0))
-      ->group("Push")
-      ->capture_default_str();
-  dial->add_option("--size", words.size, "of its picture")->group("Push")->capture_default_str();
-  dial->add_option("--hold", words.hold_seconds,
-                   "seconds the server must keep it to have accepted it")
-      ->check(CLI::Range(0.1, 600.0))
-      ->group("Push")
-      ->capture_default_str();
-  dial->add_option("--read-back", words.order.request.push.read_back_url,
-                   "pull it from this URL instead (another edge, HTTP-FLV); a '/' at its end gets "
-                   "the name")
-      ->group("Push");
-  dial->add_flag("--no-read-back", words.no_read_back, "accepted and held is enough")
-      ->group("Push");
+void add_push_options(Command dial, DialWords& words) {
+  dial.flag("--push", words.push, "publish instead, and pull it back").group("Push");
+  dial.option("--flv", words.flv_file, "push this file in a loop").group("Push");
+  dial.option("--kbit-per-s", words.kbit_per_s, "video of the synthetic stream")
+      .range(16, 100000)
+      .group("Push")
+      .shows_default();
+  dial.option("--fps", words.fps, "its frame rate").range(1.0, 120.0).group("Push").shows_default();
+  dial.option("--gop-seconds", words.gop_seconds, "between its key frames")
+      .range(0.05, 60.0)
+      .group("Push")
+      .shows_default();
+  dial.option("--size", words.size, "of its picture").group("Push").shows_default();
+  dial.option("--hold", words.hold_seconds, "seconds the server must keep it to have accepted it")
+      .range(0.1, 600.0)
+      .group("Push")
+      .shows_default();
+  dial.option("--read-back", words.order.request.push.read_back_url,
+              "pull it from this URL instead (another edge, HTTP-FLV); a '/' at its end gets "
+              "the name")
+      .group("Push");
+  dial.flag("--no-read-back", words.no_read_back, "accepted and held is enough").group("Push");
 }
 
 }  // namespace
 
-void add_dial(CLI::App& app, Context& context) {
-  CLI::App* dial = app.add_subcommand(
+void add_dial(Command app, Context& context) {
+  Command dial = app.verb(
       "dial", "Open a stream as a viewer or publisher would, and judge it; needs no collector");
   auto words = std::make_shared<DialWords>();
-  dial->add_option(
-          "URL", words->order.request.url,
-          "rtmp:// or rtmps://host[:port]/app/stream, http:// or https://host[:port]/path.flv")
-      ->required();
+  dial.option("URL", words->order.request.url,
+              "rtmp:// or rtmps://host[:port]/app/stream, http:// or https://host[:port]/path.flv")
+      .required();
   add_pull_options(dial, *words);
   add_network_options(dial, *words);
   add_push_options(dial, *words);
-  dial->footer(
+  dial.footer(
       "Each phase of the opening is a number of its own; success is the first key frame that can\n"
       "be decoded. Three virtual players then watch: plain (no buffer), buffered (1 s), live_edge\n"
       "(chasing, 0.8 s behind). The verdict is one of: fine, cannot open, stutters, late, out of\n"
-      "sync, audio or video missing, picture suspect. Secrets in URLs are never shown.\n"
-      "Exit codes: 0 fine, 1 any other verdict, 2 usage, 3 our own machine could not dial.\n\n"
+      "sync, audio or video missing, picture suspect, probe limited (by its own ceilings or "
+      "load).\n"
+      "Secrets in URLs are never shown.\n"
+      "Exit codes: 0 fine, 1 any other verdict, 2 usage, 3 our own machine or limits, not the "
+      "stream.\n\n"
       "  linkpilot dial rtmp://edge.example/live/camera\n"
       "  linkpilot dial rtmp://edge.example/live/camera --first-frame --count 20\n"
       "  linkpilot dial https://edge.example/live/camera.flv\n"

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/runtime/files.h"
+#include "base/url_text.h"
 #include "prober/media/dial/dial.h"
 #include "prober/media/dial/dial_loop_socket.h"
 #include "prober/media/dial/report_json.h"
@@ -60,13 +61,8 @@ class StopWish {
 
 // Of a URL of any scheme; what is no URL is refused by the dial itself.
 std::string host_of(std::string_view url) {
-  const std::size_t scheme = url.find("://");
-  if (scheme == std::string_view::npos) return {};
-  std::string_view host = url.substr(scheme + 3);
-  host = host.substr(0, host.find_first_of("/?#"));
-  host = host.substr(host.rfind('@') + 1);  // npos + 1 is 0
-  if (host.starts_with('[')) return std::string(host.substr(1, host.find(']') - 1));
-  return std::string(host.substr(0, host.find(':')));
+  const auto authority = parse_authority(authority_of(url));
+  return authority ? authority->host : std::string();
 }
 
 class Runner {
@@ -97,8 +93,9 @@ std::vector<IpAddress> Runner::addresses() {
   std::vector<IpAddress> found;
   prober::Resolver resolver(loop_);
   bool answered = false;
-  resolver.resolve(host_of(order_.request.url), order_.request.resolver,
-                   order_.request.deadlines.dns,
+  const std::string host = host_of(order_.request.url);
+  if (host.empty()) return found;
+  resolver.resolve(host, order_.request.resolver, order_.request.deadlines.dns,
                    [&found, &answered](const prober::Resolved& resolved) {
                      for (const auto& one : resolved.report.answers) found.push_back(one.address);
                      answered = true;
@@ -157,11 +154,13 @@ void Runner::show(const DialReport& report, bool one_of_many) {
   } else {
     fmt::print("{}", report_text(report));
   }
+  if (order_.each_address && !order_.json) fmt::print("{}", server_text(report));
   std::fflush(stdout);
 }
 
 int exit_code_of(const DialReport& report) {
   if (report.verdict.kind == prober::VerdictKind::fine) return kOk;
+  if (report.verdict.kind == prober::VerdictKind::probe_limited) return kUnavailable;
   if (!report.failure) return kNegative;
   if (report.failure->kind == prober::DialFault::bad_url) return kUsage;
   return report.failure->kind == prober::DialFault::internal ? kUnavailable : kNegative;
@@ -183,7 +182,8 @@ int Runner::run() {
   int code = kOk;
   std::vector<DialReport> reports;
   for (const prober::DialRequest& request : all) {
-    if (stop_.wished()) break;
+    // Who interrupts the first, or the question for its addresses, is still told where it was.
+    if (stop_.wished() && !reports.empty()) break;
     reports.push_back(dial_once(request));
     code = std::max(code, exit_code_of(reports.back()));
     show(reports.back(), all.size() > 1);

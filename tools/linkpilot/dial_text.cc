@@ -233,6 +233,19 @@ std::string summary_line(const DialReport& report) {
   return line;
 }
 
+std::string server_text(const DialReport& report) {
+  std::string out;
+  for (const prober::DialHop& hop : report.hops) {
+    if (report.hops.size() > 1) out += hop_line(hop);
+    if (hop.http_status != 0) out += fmt::format("    HTTP {}\n", hop.http_status);
+    for (const auto& [name, value] : hop.headers) out += fmt::format("    {}: {}\n", name, value);
+    if (hop.headers.empty() && !hop.server_version.empty()) {
+      out += fmt::format("    {}\n", hop.server_version);
+    }
+  }
+  return out;
+}
+
 std::string progress_line(const prober::DialProgress& progress, Duration since_start,
                           double kbit_per_s) {
   return fmt::format("{:6.1f} s  {:<14} {:8.0f} kbit/s  buffer {:5.2f} s",
@@ -251,6 +264,7 @@ std::string several_text(const std::vector<DialReport>& reports) {
     }
   }
   std::string out = fmt::format("\n{} of {} dials fine\n", fine, reports.size());
+  if (phases.empty()) return out;
   TextTable table({{"PHASE"},
                    {"DIALS", TextTable::Align::right},
                    {"MIN ms", TextTable::Align::right},

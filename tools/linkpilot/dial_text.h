@@ -23,8 +23,10 @@ enum class Squeeze : std::uint8_t { least, mean };
 
 [[nodiscard]] std::string waterfall_text(const prober::DialReport& report);
 [[nodiscard]] std::string report_text(const prober::DialReport& report);
-// One line: "fine  first frame 85.2ms  rtmp://...".
+// One line: "fine  first frame 85.2ms  192.0.2.1:1935".
 [[nodiscard]] std::string summary_line(const prober::DialReport& report);
+// What the server that was reached said of itself: version, status and header fields.
+[[nodiscard]] std::string server_text(const prober::DialReport& report);
 [[nodiscard]] std::string progress_line(const prober::DialProgress& progress, Duration since_start,
                                         double kbit_per_s);
 // Of several dials of one URL: how many were fine, and the spread of each phase.

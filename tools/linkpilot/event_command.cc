@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -43,14 +42,12 @@ int tail_events(const Context& context, Tail tail) {
 
 }  // namespace
 
-void add_event(CLI::App& app, Context& context) {
-  CLI::App* event = app.add_subcommand("event", "What happened: state changes of the fleet")
-                        ->require_subcommand(1);
-  CLI::App* tail =
-      event->add_subcommand("tail", "The newest events, then each new one (Ctrl-C ends)");
+void add_event(Command app, Context& context) {
+  Command event = app.verb("event", "What happened: state changes of the fleet").needs_verb();
+  Command tail = event.verb("tail", "The newest events, then each new one (Ctrl-C ends)");
   auto options = std::make_shared<Tail>();
-  tail->add_flag("--once", options->once, "print what there is and end");
-  tail->add_option("--after", options->after, "events after this id");
+  tail.flag("--once", options->once, "print what there is and end");
+  tail.option("--after", options->after, "events after this id");
   on_run(tail, context, [&context, options] { return tail_events(context, *options); });
 }
 

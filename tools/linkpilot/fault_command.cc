@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "tools/linkpilot/context.h"
@@ -88,16 +87,15 @@ int show_fault(const Context& context, const FaultOptions& options) {
 
 }  // namespace
 
-void add_fault(CLI::App& app, Context& context) {
-  CLI::App* fault = app.add_subcommand("fault", "What is broken, since when, and what it moved")
-                        ->require_subcommand(1);
+void add_fault(Command app, Context& context) {
+  Command fault = app.verb("fault", "What is broken, since when, and what it moved").needs_verb();
   auto options = std::make_shared<FaultOptions>();
-  CLI::App* list = fault->add_subcommand("list", "Open faults, then the newest that are over");
-  list->add_flag("--open", options->open_only, "only those that are open");
+  Command list = fault.verb("list", "Open faults, then the newest that are over");
+  list.flag("--open", options->open_only, "only those that are open");
   on_run(list, context, [&context, options] { return list_faults(context, *options); });
-  CLI::App* show = fault->add_subcommand("show", "One fault with its evidence (exit 1: no such)");
-  show->add_option("ID", options->id, "as `fault list` or a mail names it; its beginning will do")
-      ->required();
+  Command show = fault.verb("show", "One fault with its evidence (exit 1: no such)");
+  show.option("ID", options->id, "as `fault list` or a mail names it; its beginning will do")
+      .required();
   on_run(show, context, [&context, options] { return show_fault(context, *options); });
 }
 

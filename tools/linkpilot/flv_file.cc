@@ -1,5 +1,7 @@
 #include "tools/linkpilot/flv_file.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 
@@ -24,7 +26,9 @@ void FlvFile::write(std::span<const std::uint8_t> octets) {
 }
 
 void FlvFile::on_tag_begin(const prober::TagHeader& tag, Now) {
+  drop_open_tag();
   tag_ = tag;
+  tag_at_ = std::ftell(file_.get());
   scratch_.clear();
   prober::append_flv_tag_header(tag, scratch_);
   write(scratch_);
@@ -36,9 +40,20 @@ void FlvFile::on_tag_end(Now) {
   scratch_.clear();
   prober::append_flv_tag_trailer(tag_, scratch_);
   write(scratch_);
+  tag_at_ = -1;
+}
+
+// The next begins where it began. In a pipe there is no way back (ftell says so): it stays.
+void FlvFile::drop_open_tag() {
+  if (tag_at_ < 0 || error_ != 0) return;
+  const bool done = std::fseek(file_.get(), tag_at_, SEEK_SET) == 0 &&
+                    ::ftruncate(::fileno(file_.get()), tag_at_) == 0;
+  if (!done) error_ = errno;
+  tag_at_ = -1;
 }
 
 Status FlvFile::finish() {
+  drop_open_tag();
   if (error_ == 0 && std::fflush(file_.get()) != 0) error_ = errno;
   if (error_ == 0) return {};
   return fail(ErrorCode::unavailable, std::string("the FLV file is cut: ") + std::strerror(error_));

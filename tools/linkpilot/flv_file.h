@@ -1,5 +1,5 @@
-// FlvFile: the tags of a dial as an FLV file. A full disk ends the file, not the dial. Single
-// thread.
+// FlvFile: the tags of a dial as an FLV file. A tag that was cut off is taken out again. A full
+// disk ends the file, not the dial. Single thread.
 #pragma once
 
 #include <cstdio>
@@ -28,9 +28,11 @@ class FlvFile final : public prober::TagSink {
   };
   explicit FlvFile(std::FILE* file) : file_(file) {}
   void write(std::span<const std::uint8_t> octets);
+  void drop_open_tag();
 
   std::unique_ptr<std::FILE, Closer> file_;
   prober::TagHeader tag_;
+  long tag_at_ = -1;  // where the tag that is coming begins; -1: none is
   std::vector<std::uint8_t> scratch_;
   int error_ = 0;
 };

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "tools/linkpilot/context.h"
@@ -50,19 +49,16 @@ int show_audit(const Context& context, int limit) {
 
 }  // namespace
 
-void add_hand(CLI::App& app, Context& context) {
-  CLI::App* hand = app.add_subcommand("hand", "What operators decided over the machine's head")
-                       ->require_subcommand(1);
-  CLI::App* list = hand->add_subcommand("list", "Every override in force, its end and its effect");
+void add_hand(Command app, Context& context) {
+  Command hand = app.verb("hand", "What operators decided over the machine's head").needs_verb();
+  Command list = hand.verb("list", "Every override in force, its end and its effect");
   on_run(list, context, [&context] { return list_overrides(context); });
 }
 
-void add_audit(CLI::App& app, Context& context) {
-  CLI::App* audit = app.add_subcommand("audit", "Who ordered what, why, and what came of it");
+void add_audit(Command app, Context& context) {
+  Command audit = app.verb("audit", "Who ordered what, why, and what came of it");
   auto limit = std::make_shared<int>(100);
-  audit->add_option("--limit", *limit, "how many, newest last")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  audit.option("--limit", *limit, "how many, newest last").range(1, 1000).shows_default();
   on_run(audit, context, [&context, limit] { return show_audit(context, *limit); });
 }
 

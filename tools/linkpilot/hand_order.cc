@@ -4,7 +4,6 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <charconv>
 #include <cstdlib>
@@ -45,15 +44,13 @@ Result<Duration> parse_lasts(const std::string& text) {
               fmt::format("--for '{}' is no time; write it like 90s, 30min, 2h or 7d", text));
 }
 
-std::shared_ptr<Signed> sign_options(CLI::App* command, bool has_end) {
+std::shared_ptr<Signed> sign_options(Command command, bool has_end) {
   auto signature = std::make_shared<Signed>();
-  command->add_option("--reason", signature->reason, "why, for those who find it later")
-      ->required();
-  command->add_option("--author", signature->author, "who orders this; default: you, at this host");
+  command.option("--reason", signature->reason, "why, for those who find it later").required();
+  command.option("--author", signature->author, "who orders this; default: you, at this host");
   if (has_end) {
-    command->add_option(
-        "--for", signature->lasts,
-        "until it ends by itself: 90s, 30min, 2h, 7d (drain 4h, pin 1h, else 30min)");
+    command.option("--for", signature->lasts,
+                   "until it ends by itself: 90s, 30min, 2h, 7d (drain 4h, pin 1h, else 30min)");
   }
   return signature;
 }

@@ -23,7 +23,7 @@ struct Signed {
 [[nodiscard]] Result<Duration> parse_lasts(const std::string& text);
 
 // Adds --author and --reason (required), and --for where the order ends by itself.
-std::shared_ptr<Signed> sign_options(CLI::App* command, bool has_end);
+std::shared_ptr<Signed> sign_options(Command command, bool has_end);
 
 // Posts the order; prints what is so now and every warning; the exit code. `answer` gets the
 // collector's JSON where it is not null.

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <filesystem>
 #include <memory>
@@ -249,16 +248,15 @@ int finish_probing_rotation(const Context& context, const std::string& path) {
 
 }  // namespace
 
-void add_keys(CLI::App& app, Context& context) {
-  CLI::App* keys = app.add_subcommand("keys", "Key files: make one, show its public half")
-                       ->require_subcommand(1);
+void add_keys(Command app, Context& context) {
+  Command keys = app.verb("keys", "Key files: make one, show its public half").needs_verb();
   auto query = std::make_shared<KeyQuery>();
 
-  CLI::App* make = keys->add_subcommand("new", "Make a key pair: FILE (secret, 0600) and FILE.pub");
-  make->add_option("FILE", query->path)->required();
-  make->add_flag("--signing", query->signing, "an Ed25519 key for route tables, not a CURVE key");
-  make->add_flag("--probing", query->probing, "the master secret of authenticated probes");
-  make->footer(
+  Command make = keys.verb("new", "Make a key pair: FILE (secret, 0600) and FILE.pub");
+  make.option("FILE", query->path).required();
+  make.flag("--signing", query->signing, "an Ed25519 key for route tables, not a CURVE key");
+  make.flag("--probing", query->probing, "the master secret of authenticated probes");
+  make.footer(
       "A key is never overwritten. The secret half stays where it is made; only FILE.pub is given "
       "away.\n\n"
       "  linkpilot keys new /etc/linkpilot/agent.key              a node's own key\n"
@@ -266,28 +264,28 @@ void add_keys(CLI::App& app, Context& context) {
       "tables");
   on_run(make, context, [&context, query] { return make_key(context, *query); });
 
-  CLI::App* rotate = keys->add_subcommand(
-      "rotate-signer", "Change the key that signs route tables, with both good in between");
+  Command rotate = keys.verb("rotate-signer",
+                             "Change the key that signs route tables, with both good in between");
   auto rotation = std::make_shared<Rotation>();
-  rotate->add_option("FILE", rotation->path, "the collector's [keys] signing_file")->required();
-  rotate->add_flag("--commit", rotation->commit, "the nodes know the next key: put it in use");
+  rotate.option("FILE", rotation->path, "the collector's [keys] signing_file").required();
+  rotate.flag("--commit", rotation->commit, "the nodes know the next key: put it in use");
   on_run(rotate, context, [&context, rotation] {
     return rotation->commit ? commit_rotation(context, rotation->path)
                             : prepare_rotation(context, rotation->path);
   });
 
-  CLI::App* probing = keys->add_subcommand(
+  Command probing = keys.verb(
       "rotate-probing", "Change the secret of authenticated probes, with both good in between");
   auto secret = std::make_shared<Rotation>();
-  probing->add_option("FILE", secret->path, "the collector's [keys] probing_file")->required();
-  probing->add_flag("--finish", secret->commit, "every pair uses the new one: the older one goes");
+  probing.option("FILE", secret->path, "the collector's [keys] probing_file").required();
+  probing.flag("--finish", secret->commit, "every pair uses the new one: the older one goes");
   on_run(probing, context, [&context, secret] {
     return secret->commit ? finish_probing_rotation(context, secret->path)
                           : begin_probing_rotation(context, secret->path);
   });
 
-  CLI::App* show = keys->add_subcommand("show", "Print the public key of a key file");
-  show->add_option("FILE", query->path)->required();
+  Command show = keys.verb("show", "Print the public key of a key file");
+  show.option("FILE", query->path).required();
   on_run(show, context, [&context, query] { return show_key(context, *query); });
 }
 

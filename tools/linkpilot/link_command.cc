@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "tools/linkpilot/context.h"
@@ -109,31 +108,29 @@ int probe_link(const Context& context, const ProbeQuery& query) {
 
 }  // namespace
 
-void add_link(CLI::App& app, Context& context) {
-  CLI::App* link =
-      app.add_subcommand("link", "The links between nodes, as measured")->require_subcommand(1);
+void add_link(Command app, Context& context) {
+  Command link = app.verb("link", "The links between nodes, as measured").needs_verb();
 
-  CLI::App* list = link->add_subcommand("list", "Every link, its figures and how it is probed");
+  Command list = link.verb("list", "Every link, its figures and how it is probed");
   auto filter = std::make_shared<LinkQuery>();
-  list->add_option("--from", filter->from, "only links from this node");
-  list->add_option("--to", filter->to, "only links to this node");
+  list.option("--from", filter->from, "only links from this node");
+  list.option("--to", filter->to, "only links to this node");
   on_run(list, context, [&context, filter] { return list_links(context, *filter); });
 
-  CLI::App* show = link->add_subcommand("show", "All that is known of the links from A to B");
+  Command show = link.verb("show", "All that is known of the links from A to B");
   auto pair = std::make_shared<LinkQuery>();
-  show->add_option("A", pair->from)->required();
-  show->add_option("B", pair->to)->required();
+  show.option("A", pair->from).required();
+  show.option("B", pair->to).required();
   on_run(show, context, [&context, pair] { return show_link(context, *pair); });
 
-  CLI::App* probe = link->add_subcommand(
+  Command probe = link.verb(
       "probe",
       "Probe a link now, from A's agent to B's (needs the token; exit 1 if none answered)");
   auto burst = std::make_shared<ProbeQuery>();
-  probe->add_option("A", burst->from)->required();
-  probe->add_option("B", burst->to)->required();
-  probe->add_option("--count", burst->count, "packets")->check(CLI::Range(1, 500));
-  probe->add_option("--interval-ms", burst->interval_ms, "between packets")
-      ->check(CLI::Range(5, 1000));
+  probe.option("A", burst->from).required();
+  probe.option("B", burst->to).required();
+  probe.option("--count", burst->count, "packets").range(1, 500);
+  probe.option("--interval-ms", burst->interval_ms, "between packets").range(5, 1000);
   on_run(probe, context, [&context, burst] { return probe_link(context, *burst); });
 }
 

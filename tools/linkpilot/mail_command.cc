@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 
@@ -37,13 +36,12 @@ int test_mail(const Context& context, const std::string& to) {
 
 }  // namespace
 
-void add_mail(CLI::App& app, Context& context) {
-  CLI::App* mail =
-      app.add_subcommand("mail", "Mail about faults: does it arrive?")->require_subcommand(1);
+void add_mail(Command app, Context& context) {
+  Command mail = app.verb("mail", "Mail about faults: does it arrive?").needs_verb();
   auto to = std::make_shared<std::string>();
-  CLI::App* test = mail->add_subcommand(
+  Command test = mail.verb(
       "test", "Hand a test mail to the configured server, at once (exit 1 if it did not take it)");
-  test->add_option("--to", *to, "to this address instead of [mail] to");
+  test.option("--to", *to, "to this address instead of [mail] to");
   on_run(test, context, [&context, to] { return test_mail(context, *to); });
 }
 

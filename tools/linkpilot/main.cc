@@ -1,28 +1,28 @@
 // linkpilot: the operator's command line. The wiring: global options, one function per noun.
 
-#include <CLI/CLI.hpp>
-
 #include "tools/linkpilot/context.h"
 
 int main(int argc, char** argv) {
+  using namespace linkpilot;
   using namespace linkpilot::cli;
   Context context;
-  CLI::App app{
+  CommandLine words(
       "linkpilot asks the collector what it knows of links, routes and agents.\n"
       "Exit codes: 0 ok, 1 the answer is negative, 2 usage, 3 could not ask.\n\n"
-      "Start with: linkpilot status; linkpilot link list; linkpilot route explain A B"};
-  app.set_version_flag("--version", std::string("linkpilot ") + LINKPILOT_VERSION);
-  app.add_option("--collector", context.api.url, "the collector's [listen] http address")
-      ->envname("LINKPILOT_COLLECTOR")
-      ->capture_default_str();
-  app.add_option("--token-file", context.api.token_file, "needed by commands that change something")
-      ->envname("LINKPILOT_TOKEN_FILE");
-  app.add_option("--timeout", context.api.timeout_s, "seconds to wait for an answer")
-      ->check(CLI::Range(1, 600))
-      ->capture_default_str();
-  app.add_flag("--json", context.json, "one JSON object per line instead of text");
-  app.fallthrough();  // global options may follow the verb
-  app.require_subcommand(1);
+      "Start with: linkpilot status; linkpilot link list; linkpilot route explain A B",
+      "linkpilot " LINKPILOT_VERSION);
+  Command app = words.root();
+  app.option("--collector", context.api.url, "the collector's [listen] http address")
+      .from_environment("LINKPILOT_COLLECTOR")
+      .shows_default();
+  app.option("--token-file", context.api.token_file, "needed by commands that change something")
+      .from_environment("LINKPILOT_TOKEN_FILE");
+  app.option("--timeout", context.api.timeout_s, "seconds to wait for an answer")
+      .range(1, 600)
+      .shows_default();
+  app.flag("--json", context.json, "one JSON object per line instead of text");
+  app.options_after_verbs();
+  app.needs_verb();
 
   add_status(app, context);
   add_agent(app, context);
@@ -40,10 +40,6 @@ int main(int argc, char** argv) {
   add_config(app, context);
   add_dial(app, context);
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kOk : kUsage;
-  }
+  if (const auto code = words.parse(argc, argv)) return *code;
   return context.exit_code;
 }

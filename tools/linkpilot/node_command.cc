@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -47,18 +46,16 @@ int wait_drained(const Context& context, const std::string& node) {
 
 }  // namespace
 
-void add_node(CLI::App& app, Context& context) {
-  CLI::App* node = app.add_subcommand("node", "Take a node out of service as a relay, and back")
-                       ->require_subcommand(1);
+void add_node(Command app, Context& context) {
+  Command node = app.verb("node", "Take a node out of service as a relay, and back").needs_verb();
   auto name = std::make_shared<std::string>();
 
-  CLI::App* drain =
-      node->add_subcommand("drain", "Relay nothing by this node; routes from and to it stay");
-  drain->add_option("NODE", *name)->required();
+  Command drain = node.verb("drain", "Relay nothing by this node; routes from and to it stay");
+  drain.option("NODE", *name).required();
   auto wait = std::make_shared<bool>(false);
-  drain->add_flag("--wait", *wait, "return when no table in use relays by it (exit 1 after 120 s)");
+  drain.flag("--wait", *wait, "return when no table in use relays by it (exit 1 after 120 s)");
   const auto drain_signed = sign_options(drain, true);
-  drain->footer(
+  drain.footer(
       "Streams from and to the node go on; streams that pass through it move to their next best "
       "path.\n"
       "The last working node of a region is never drained. It ends by itself after --for.\n\n"
@@ -70,21 +67,25 @@ void add_node(CLI::App& app, Context& context) {
     return code == kOk && *wait ? wait_drained(context, *name) : code;
   });
 
-  CLI::App* undrain = node->add_subcommand("undrain", "Let it relay again");
-  undrain->add_option("NODE", *name)->required();
+  Command undrain = node.verb("undrain", "Let it relay again");
+  undrain.option("NODE", *name).required();
   const auto undrain_signed = sign_options(undrain, false);
+  undrain.footer(
+      "Routes come back to it as to any better path: past a margin, confirmed, after a dwell.\n\n"
+      "  linkpilot node undrain tokyo --reason \"upgrade done\"\n"
+      "  linkpilot hand list");
   on_run(undrain, context, [&context, name, undrain_signed] {
     return send_order(context, *undrain_signed, {{"action", "undrain"}, {"node", *name}});
   });
 }
 
-void add_auto(CLI::App& app, Context& context) {
-  CLI::App* automatic = app.add_subcommand("auto", "Whether routes move by the machine's decision")
-                            ->require_subcommand(1);
+void add_auto(Command app, Context& context) {
+  Command automatic =
+      app.verb("auto", "Whether routes move by the machine's decision").needs_verb();
   auto region = std::make_shared<std::string>();
   const auto add = [&](const char* verb, const char* action, const char* what, bool has_end) {
-    CLI::App* command = automatic->add_subcommand(verb, what);
-    command->add_option("--region", *region, "only routes from and to nodes of this region");
+    Command command = automatic.verb(verb, what);
+    command.option("--region", *region, "only routes from and to nodes of this region");
     const auto signature = sign_options(command, has_end);
     on_run(command, context, [&context, region, signature, action] {
       return send_order(context, *signature, {{"action", action}, {"region", *region}});
@@ -92,7 +93,7 @@ void add_auto(CLI::App& app, Context& context) {
     return command;
   };
   add("off", "auto_off", "Keep routes where they are until their path dies", true)
-      ->footer(
+      .footer(
           "Use it while something is measured wrongly, or while you change the network by hand. A "
           "path that\n"
           "dies is still left: its second takes over, else the best that lives. Pins stand above "

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "tools/linkpilot/context.h"
@@ -67,13 +66,12 @@ int show_plan(const Context& context, const PlanQuery& query) {
 
 }  // namespace
 
-void add_plan(CLI::App& app, Context& context) {
-  CLI::App* plan =
-      app.add_subcommand("plan", "What agents are asked to measure")->require_subcommand(1);
-  CLI::App* show = plan->add_subcommand("show", "Links, intervals and why; or what that costs");
+void add_plan(Command app, Context& context) {
+  Command plan = app.verb("plan", "What agents are asked to measure").needs_verb();
+  Command show = plan.verb("show", "Links, intervals and why; or what that costs");
   auto query = std::make_shared<PlanQuery>();
-  show->add_flag("--cost", query->cost, "kbit/s and probes/s per node instead of links");
-  show->add_option("NODE", query->node, "only this node");
+  show.flag("--cost", query->cost, "kbit/s and probes/s per node instead of links");
+  show.option("NODE", query->node, "only this node");
   on_run(show, context, [&context, query] { return show_plan(context, *query); });
 }
 

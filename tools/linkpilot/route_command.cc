@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <charconv>
 #include <chrono>
 #include <map>
@@ -205,17 +204,16 @@ struct Pin {
   std::vector<std::string> via;
 };
 
-void add_pin_verbs(CLI::App* route, Context& context) {
+void add_pin_verbs(Command route, Context& context) {
   auto pin = std::make_shared<Pin>();
-  CLI::App* set = route->add_subcommand(
-      "pin", "Send media from FROM to TO this way while every link of it lives");
-  set->add_option("FROM", pin->from, "where the media comes from")->required();
-  set->add_option("TO", pin->to, "where it goes")->required();
-  set->add_option("--via", pin->via,
-                  "the relays, at most two, in the media's direction; none: direct")
-      ->delimiter(',');
+  Command set =
+      route.verb("pin", "Send media from FROM to TO this way while every link of it lives");
+  set.option("FROM", pin->from, "where the media comes from").required();
+  set.option("TO", pin->to, "where it goes").required();
+  set.option("--via", pin->via, "the relays, at most two, in the media's direction; none: direct")
+      .split_at(',');
   const auto pin_signed = sign_options(set, true);
-  set->footer(
+  set.footer(
       "A pin holds in one direction of media. While one of its links is down, or a relay drained, "
       "the machine\n"
       "decides, and linkpilot hand list says so; it holds again when they are back.\n\n"
@@ -228,19 +226,22 @@ void add_pin_verbs(CLI::App* route, Context& context) {
         {{"action", "pin"}, {"node", pin->from}, {"target", pin->to}, {"via", pin->via}});
   });
 
-  CLI::App* unpin = route->add_subcommand("unpin", "Give the pair back to the machine");
-  unpin->add_option("FROM", pin->from)->required();
-  unpin->add_option("TO", pin->to)->required();
+  Command unpin = route.verb("unpin", "Give the pair back to the machine");
+  unpin.option("FROM", pin->from).required();
+  unpin.option("TO", pin->to).required();
   const auto unpin_signed = sign_options(unpin, false);
+  unpin.footer(
+      "The pair goes straight to the best path. linkpilot hand list shows the pins in force.\n\n"
+      "  linkpilot route unpin tokyo paris --reason \"the new line is tested\"");
   on_run(unpin, context, [&context, pin, unpin_signed] {
     return send_order(context, *unpin_signed,
                       {{"action", "unpin"}, {"node", pin->from}, {"target", pin->to}});
   });
 }
 
-void add_hand_verbs(CLI::App* route, Context& context) {
+void add_hand_verbs(Command route, Context& context) {
   const auto add = [&](const char* verb, const char* what, bool has_end) {
-    CLI::App* command = route->add_subcommand(verb, what);
+    Command command = route.verb(verb, what);
     const auto signature = sign_options(command, has_end);
     on_run(command, context, [&context, signature, verb] {
       return send_order(context, *signature, {{"action", verb}});
@@ -248,21 +249,24 @@ void add_hand_verbs(CLI::App* route, Context& context) {
     return command;
   };
   add("freeze", "Publish no change of any route", true)
-      ->footer(
+      .footer(
           "For the whole fleet. Nodes still leave a dead first hop by themselves; nothing else "
           "moves, so thaw\n"
           "as soon as you can. To hold one region only: linkpilot auto off --region R.\n\n"
           "  linkpilot route freeze --for 15min --reason \"incident 42\"\n"
           "  linkpilot route thaw --reason \"incident 42 is over\"");
-  add("thaw", "End a freeze or a rollback", false);
+  add("thaw", "End a freeze or a rollback", false)
+      .footer(
+          "Routes may change again at once, from what is believed of the links now.\n\n"
+          "  linkpilot route thaw --reason \"incident 42 is over\"\n"
+          "  linkpilot audit");
 
-  CLI::App* rollback = route->add_subcommand(
-      "rollback", "Publish the routes of an earlier version again and freeze them");
+  Command rollback =
+      route.verb("rollback", "Publish the routes of an earlier version again and freeze them");
   auto version = std::make_shared<std::string>();
-  rollback->add_option("VERSION", *version, "VERSION, or EPOCH.VERSION of an earlier run")
-      ->required();
+  rollback.option("VERSION", *version, "VERSION, or EPOCH.VERSION of an earlier run").required();
   const auto signature = sign_options(rollback, true);
-  rollback->footer(
+  rollback.footer(
       "Each node's last 20 tables are kept. Old paths that cannot be used now are left out, which "
       "is told.\n"
       "Routes then stay frozen until linkpilot route thaw or the end of --for.\n\n"
@@ -278,34 +282,33 @@ void add_hand_verbs(CLI::App* route, Context& context) {
 
 }  // namespace
 
-void add_route(CLI::App& app, Context& context) {
-  CLI::App* route =
-      app.add_subcommand("route", "Which way streams go, and why")->require_subcommand(1);
+void add_route(Command app, Context& context) {
+  Command route = app.verb("route", "Which way streams go, and why").needs_verb();
   auto query = std::make_shared<RouteQuery>();
 
-  CLI::App* show = route->add_subcommand("show", "The published tables, or one node's");
-  show->add_option("NODE", query->node);
-  show->add_option("TARGET", query->to);
+  Command show = route.verb("show", "The published tables, or one node's");
+  show.option("NODE", query->node);
+  show.option("TARGET", query->to);
   on_run(show, context, [&context, query] { return show_routes(context, *query); });
 
-  CLI::App* explain =
-      route->add_subcommand("explain", "The candidates from A to B and the terms of their costs");
-  explain->add_option("A", query->node)->required();
-  explain->add_option("B", query->to)->required();
-  explain->add_option("--direction", query->direction, "push: A sends to B; pull: A fetches from B")
-      ->check(CLI::IsMember({"push", "pull"}))
-      ->capture_default_str();
+  Command explain =
+      route.verb("explain", "The candidates from A to B and the terms of their costs");
+  explain.option("A", query->node).required();
+  explain.option("B", query->to).required();
+  explain.option("--direction", query->direction, "push: A sends to B; pull: A fetches from B")
+      .one_of({"push", "pull"})
+      .shows_default();
   on_run(explain, context, [&context, query] { return explain_route(context, *query); });
 
-  CLI::App* diff = route->add_subcommand("diff", "Best paths that differ between two versions");
+  Command diff = route.verb("diff", "Best paths that differ between two versions");
   auto versions = std::make_shared<DiffQuery>();
-  diff->add_option("V1", versions->before)->required();
-  diff->add_option("V2", versions->after)->required();
-  diff->add_option("--node", versions->node, "only this node's table");
+  diff.option("V1", versions->before).required();
+  diff.option("V2", versions->after).required();
+  diff.option("--node", versions->node, "only this node's table");
   on_run(diff, context, [&context, versions] { return diff_routes(context, *versions); });
 
-  CLI::App* watch = route->add_subcommand("watch", "Each change of a best path as it is published");
-  watch->add_option("NODE", query->node);
+  Command watch = route.verb("watch", "Each change of a best path as it is published");
+  watch.option("NODE", query->node);
   on_run(watch, context, [&context, query] { return watch_routes(context, *query); });
   add_hand_verbs(route, context);
 }

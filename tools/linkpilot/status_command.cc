@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "tools/linkpilot/context.h"
 
 namespace linkpilot::cli {
@@ -52,10 +50,10 @@ int run_status(const Context& context) {
 
 }  // namespace
 
-void add_status(CLI::App& app, Context& context) {
-  CLI::App* status = app.add_subcommand(
-      "status",
-      "One line: healthy or not, age of the tables in use, silent agents (exit 1 if not)");
+void add_status(Command app, Context& context) {
+  Command status =
+      app.verb("status",
+               "One line: healthy or not, age of the tables in use, silent agents (exit 1 if not)");
   on_run(status, context, [&context] { return run_status(context); });
 }
 

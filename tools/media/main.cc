@@ -1,7 +1,6 @@
 // linkpilot-media: the forwarding media process of the demo, one per node.
 #include <sys/prctl.h>
 
-#include <CLI/CLI.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -9,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/runtime/command_line.h"
 #include "base/runtime/curve_keys.h"
 #include "tools/media/media_node.h"
 
@@ -51,45 +51,38 @@ int run(media::MediaOptions options, Duration tick) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{
+  CommandLine words(
       "Sends a paced datagram stream to every other node of a route table, along the looked-up "
       "paths,\n"
       "relays the streams of others and records what arrives. Run one per node, in its network\n"
       "namespace, beside the node's agent. The demo (tools/demo) starts and reads it.",
-      "linkpilot-media"};
-  app.set_version_flag("--version", "linkpilot-media " LINKPILOT_VERSION);
+      "linkpilot-media " LINKPILOT_VERSION);
+  Command app = words.root();
   media::MediaOptions options;
   std::vector<std::string> signers;
   std::string listen;
   double tick_ms = 2;
-  app.add_option("--name", options.name, "name of the node; names the output files")->required();
-  app.add_option("--routes", options.routes.table_path, "route table the agent writes")->required();
-  app.add_option("--marks", options.routes.marks_path, "marks file the agent writes")->required();
-  app.add_option("--signer", signers, "public key file of who signs tables; may be repeated")
-      ->required();
-  app.add_option("--output", options.output_folder,
-                 "folder for NAME.receipts and NAME.events.jsonl")
-      ->capture_default_str();
-  app.add_option("--port", options.port, "UDP port, the same at every node")->capture_default_str();
-  app.add_option("--listen", listen, "address of this host to use, where it has other nodes too");
-  app.add_option("--rate", options.datagrams_per_second, "datagrams per second of each stream")
-      ->check(CLI::Range(0.1, 1000.0))
-      ->capture_default_str();
-  app.add_option("--lookups", options.lookups_per_second, "further look-ups per second, in batches")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
-  app.add_option("--bytes", options.datagram_bytes, "octets of a datagram")
-      ->check(CLI::Range(media::kHeaderBytes, media::kDatagramBytesMax))
-      ->capture_default_str();
-  app.add_option("--tick", tick_ms, "milliseconds between wakes")
-      ->check(CLI::Range(1.0, 100.0))
-      ->capture_default_str();
-  app.add_option("--seed", options.seed, "draws the streams' phases")->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  app.option("--name", options.name, "name of the node; names the output files").required();
+  app.option("--routes", options.routes.table_path, "route table the agent writes").required();
+  app.option("--marks", options.routes.marks_path, "marks file the agent writes").required();
+  app.option("--signer", signers, "public key file of who signs tables; may be repeated")
+      .required();
+  app.option("--output", options.output_folder, "folder for NAME.receipts and NAME.events.jsonl")
+      .shows_default();
+  app.option("--port", options.port, "UDP port, the same at every node").shows_default();
+  app.option("--listen", listen, "address of this host to use, where it has other nodes too");
+  app.option("--rate", options.datagrams_per_second, "datagrams per second of each stream")
+      .range(0.1, 1000.0)
+      .shows_default();
+  app.option("--lookups", options.lookups_per_second, "further look-ups per second, in batches")
+      .range(0.0, 1e6)
+      .shows_default();
+  app.option("--bytes", options.datagram_bytes, "octets of a datagram")
+      .range(media::kHeaderBytes, media::kDatagramBytesMax)
+      .shows_default();
+  app.option("--tick", tick_ms, "milliseconds between wakes").range(1.0, 100.0).shows_default();
+  app.option("--seed", options.seed, "draws the streams' phases").shows_default();
+  if (const auto code = words.parse(argc, argv)) return *code;
   if (!listen.empty()) {
     const auto address = IpAddress::parse(listen);
     if (!address) {

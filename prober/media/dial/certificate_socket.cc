@@ -109,28 +109,48 @@ void judge(const std::vector<int>& faults, TlsReport& report) {
 
 void TlsContextDeleter::operator()(ssl_ctx_st* context) const { SSL_CTX_free(context); }
 
-Status prepare_tls_context(ssl_ctx_st* context, const std::string& ca_file) {
+namespace {
+
+void apply_settings(SSL_CTX* context) {
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nullptr);
+}
+
+}  // namespace
+
+Result<TlsContext> make_tls_context(const std::string& ca_file) {
+  TlsContext context(SSL_CTX_new(TLS_client_method()));
+  if (!context) return fail(ErrorCode::internal, "cannot make a TLS context: " + openssl_words());
+  apply_settings(context.get());
   const int loaded = ca_file.empty()
-                         ? SSL_CTX_set_default_verify_paths(context)
-                         : SSL_CTX_load_verify_locations(context, ca_file.c_str(), nullptr);
-  if (loaded == 1) return {};
+                         ? SSL_CTX_set_default_verify_paths(context.get())
+                         : SSL_CTX_load_verify_locations(context.get(), ca_file.c_str(), nullptr);
+  if (loaded == 1) return context;
   return fail(ErrorCode::invalid_argument,
               fmt::format("cannot read trusted certificates{}: {}",
                           ca_file.empty() ? "" : " from " + ca_file, openssl_words()));
 }
 
-Result<TlsContext> make_tls_context(const std::string& ca_file) {
-  TlsContext context(SSL_CTX_new(TLS_client_method()));
-  if (!context) return fail(ErrorCode::internal, "cannot make a TLS context: " + openssl_words());
-  if (const Status status = prepare_tls_context(context.get(), ca_file); !status) {
-    return fail(status.error());
+void prepare_tls_context(ssl_ctx_st* context, ssl_ctx_st* trusted) {
+  apply_settings(context);
+  SSL_CTX_set1_cert_store(context, SSL_CTX_get_cert_store(trusted));
+}
+
+Result<TlsContext> TrustedContexts::find(const std::string& ca_file, MonoTime now) {
+  auto known = known_.find(ca_file);
+  if (known == known_.end() || now - known->second.read_at >= kAgeMax) {
+    Result<TlsContext> made = make_tls_context(ca_file);
+    if (!made) return fail(made.error());
+    ++reads_;
+    if (known_.size() >= kFilesMax && known == known_.end()) known_.clear();
+    known =
+        known_.insert_or_assign(ca_file, Known{.context = std::move(*made), .read_at = now}).first;
   }
-  return context;
+  SSL_CTX_up_ref(known->second.context.get());
+  return TlsContext(known->second.context.get());
 }
 
 TlsReport read_tls(ssl_st* connection, const std::string& host) {

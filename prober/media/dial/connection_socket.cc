@@ -140,6 +140,10 @@ void Connection::open() {
   try_next();
 }
 
+DialStage Connection::stage() const {
+  return state_ == State::tls ? DialStage::tls : DialStage::tcp;
+}
+
 std::string Connection::target_text() const {
   return tried_ < options_.targets.size() ? options_.targets[tried_].to_string() : "?";
 }
@@ -179,6 +183,10 @@ bool Connection::connect_to(const Endpoint& target) {
   }
   if (options_.receive_octets) {
     set_option(fd_.get(), SOL_SOCKET, SO_RCVBUF, static_cast<int>(*options_.receive_octets));
+  }
+  if (options_.unsent_octets_max) {
+    set_option(fd_.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+               static_cast<int>(*options_.unsent_octets_max));
   }
   sockaddr_storage address{};
   const socklen_t size = to_sockaddr(target, address);
@@ -313,12 +321,7 @@ void Connection::begin_tls() {
     });
     return made;
   }();
-  Result<TlsContext> context = make_tls_context(options_.ca_file);
-  if (!context) {
-    return fail(DialStage::tls, DialFault::internal, {}, context.error().message);
-  }
-  context_ = std::move(*context);
-  ssl_.reset(SSL_new(context_.get()));
+  ssl_.reset(SSL_new(options_.trusted.get()));
   BIO* bio = BIO_new(method);
   BIO_set_data(bio, this);
   BIO_set_init(bio, 1);
@@ -452,7 +455,6 @@ void Connection::close() {
   deadline_.cancel();
   watch_.reset();
   ssl_.reset();
-  context_.reset();
   fd_.reset();
 }
 

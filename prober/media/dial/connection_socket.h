@@ -33,9 +33,12 @@ struct ConnectionOptions {
   std::string host;               // for SNI and the certificate
   bool tls = false;
   TlsMode tls_mode = TlsMode::enforce;
-  std::string ca_file;
+  TlsContext trusted;  // with `tls`
   SocketMode socket_mode = SocketMode::prompt;
   std::optional<std::uint32_t> receive_octets;
+  // TCP_NOTSENT_LOWAT: the kernel takes no more than this beyond what is on its way, so that a
+  // peer's slowness shows in our queue instead of in a buffer of megabytes.
+  std::optional<std::uint32_t> unsent_octets_max;
   Duration tcp_limit = std::chrono::seconds(5);
   Duration tls_limit = std::chrono::seconds(5);
 };
@@ -68,6 +71,7 @@ class Connection {
   // Once connected, without TLS: hands the descriptor to a library that goes on with it.
   [[nodiscard]] UniqueFd release();
   [[nodiscard]] bool is_open() const { return state_ == State::open; }
+  [[nodiscard]] DialStage stage() const;  // of the opening: tcp, or tls
   // Of the connection as it is, or as it was when it was closed.
   [[nodiscard]] std::optional<TcpFigures> figures() const;
   [[nodiscard]] std::size_t octets_in() const { return octets_in_; }
@@ -109,7 +113,6 @@ class Connection {
   UniqueFd fd_;
   FdWatch watch_;
   LoopTimer deadline_;
-  TlsContext context_;
   std::unique_ptr<ssl_st, SslDeleter> ssl_;
   std::size_t next_target_ = 0;
   std::size_t tried_ = 0;  // the target being dialled

@@ -34,7 +34,7 @@ class Dial {
  public:
   virtual ~Dial() = default;
   virtual void start() = 0;  // once
-  virtual void stop() = 0;
+  virtual void stop() = 0;   // before media came: a failure of the stage it was in
   [[nodiscard]] virtual bool done() const = 0;
   // At any time: as if the dial ended now. Final once it is done.
   [[nodiscard]] virtual DialReport report() const = 0;

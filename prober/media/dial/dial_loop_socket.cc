@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/assert.h"
+#include "prober/media/dial/certificate_socket.h"
 
 namespace linkpilot::prober {
 namespace {
@@ -66,7 +67,10 @@ Result<std::unique_ptr<DialLoop>> DialLoop::create() {
   return std::unique_ptr<DialLoop>(new DialLoop(std::move(epoll)));
 }
 
-DialLoop::DialLoop(UniqueFd epoll) : epoll_(std::move(epoll)), buffer_(kBufferOctets) {}
+DialLoop::DialLoop(UniqueFd epoll)
+    : epoll_(std::move(epoll)),
+      buffer_(kBufferOctets),
+      trust_(std::make_unique<TrustedContexts>()) {}
 
 DialLoop::~DialLoop() { LP_ASSERT(timers_.empty() && watched_.empty()); }
 

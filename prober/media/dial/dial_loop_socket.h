@@ -53,6 +53,7 @@ struct LagCounts {
 [[nodiscard]] ProbeHealth health_between(const LagCounts& before, const LagCounts& after);
 
 class LoopTimer;
+class TrustedContexts;
 
 class DialLoop {
  public:
@@ -74,6 +75,7 @@ class DialLoop {
   // Valid within a handler until something else runs.
   [[nodiscard]] std::span<std::uint8_t> buffer() { return buffer_; }
   [[nodiscard]] const LagCounts& lag() const { return lag_; }
+  [[nodiscard]] TrustedContexts& trust() { return *trust_; }
 
  private:
   friend class FdWatch;
@@ -99,6 +101,7 @@ class DialLoop {
   std::set<std::pair<MonoTime, LoopTimer*>> timers_;
   std::vector<std::uint8_t> buffer_;
   LagCounts lag_;
+  std::unique_ptr<TrustedContexts> trust_;
   MonoTime next_beat_{};
   MonoTime turned_at_{};
 };

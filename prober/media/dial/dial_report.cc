@@ -22,7 +22,7 @@ std::string_view to_string(DialStage stage) {
 }
 
 std::string_view to_string(DialFault fault) {
-  constexpr std::array<std::string_view, 34> names{"bad_url",
+  constexpr std::array<std::string_view, 36> names{"bad_url",
                                                    "forbidden",
                                                    "limit",
                                                    "no_such_name",
@@ -55,13 +55,15 @@ std::string_view to_string(DialFault fault) {
                                                    "no_media",
                                                    "dropped",
                                                    "stuck",
-                                                   "internal"};
+                                                   "internal",
+                                                   "not_decodable",
+                                                   "stopped"};
   return names[static_cast<std::size_t>(fault)];
 }
 
 std::string_view to_string(DialEnd end) {
-  constexpr std::array<std::string_view, 5> names{"running", "failed", "watched", "stream_ended",
-                                                  "stopped"};
+  constexpr std::array<std::string_view, 6> names{"running",      "failed",  "watched",
+                                                  "stream_ended", "stopped", "ceiling"};
   return names[static_cast<std::size_t>(end)];
 }
 
@@ -72,10 +74,27 @@ std::optional<Duration> DialReport::since_start(DialPhase phase) const {
   return found->at - started;
 }
 
+const DialHop* opening_hop(const DialReport& report) {
+  if (report.hops.empty()) return nullptr;
+  if (report.push) {
+    const auto began = std::find_if(report.hops.begin(), report.hops.end(), [](const DialHop& hop) {
+      return std::any_of(hop.phases.begin(), hop.phases.end(),
+                         [](const PhaseMark& mark) { return mark.phase == DialPhase::started; });
+    });
+    return began == report.hops.end() ? &report.hops.back() : &*began;
+  }
+  const auto& first_tag = report.playback.marks.first_tag;
+  const auto hop = std::find_if(
+      report.hops.rbegin(), report.hops.rend(),
+      [&first_tag](const DialHop& one) { return !first_tag || one.began <= *first_tag; });
+  return hop == report.hops.rend() ? &report.hops.back() : &*hop;
+}
+
 std::vector<PhaseSpan> phase_spans(const DialReport& report) {
   std::vector<PhaseSpan> spans;
-  // What earlier hops took belongs to no phase of the last one.
-  MonoTime before = report.hops.empty() ? report.started : report.hops.back().began;
+  // What earlier hops took belongs to no phase of this one.
+  const DialHop* hop = opening_hop(report);
+  MonoTime before = hop == nullptr ? report.started : hop->began;
   for (const PhaseMark& mark : report.phases) {
     spans.push_back(
         {.phase = mark.phase, .from = before - report.started, .to = mark.at - report.started});

@@ -1,9 +1,10 @@
 // What a dial is asked to do: one test of one stream URL, as a viewer (pull) or a broadcaster
 // (push). Values only; the same request serves the command line, the agent and the tests.
 //
-// Deadlines are absolute from the start of their stage: octets that trickle do not move them. A
-// dial ends at the latest after the deadlines of its stages, for each hop of a redirect anew, and
-// the length it was asked to watch.
+// Deadlines are absolute from the start of their stage: octets that trickle do not move them. The
+// stages begin anew with each hop, the opening does not: a dial ends at the latest after its
+// opening and the length it was asked to watch (a push after both and those of its read-back), or
+// when the whole of it is over.
 #pragma once
 
 #include <cstdint>
@@ -62,6 +63,9 @@ struct DialDeadlines {
   Duration response = std::chrono::seconds(5);       // HTTP: status line and all headers
   Duration flv_header = std::chrono::seconds(5);     // HTTP: behind the headers
   Duration first_media = std::chrono::seconds(10);   // first audio or video tag
+  // All hops and stages together, to the first media or the word to publish.
+  Duration opening = std::chrono::seconds(60);
+  std::optional<Duration> whole{};  // of the dial, whatever it is at then
 };
 
 struct PushOptions {

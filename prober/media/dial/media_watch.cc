@@ -58,7 +58,7 @@ void MediaWatch::on_octets(std::size_t octets, MonoTime now) {
     breach_ = DialFailure{.stage = DialStage::media,
                           .kind = DialFault::limit,
                           .code = {},
-                          .sentence = fmt::format("the dial took its ceiling of {} MB and ended",
+                          .sentence = fmt::format("our own ceiling of {} MB was reached",
                                                   ceilings_.octets.value / 1'000'000)};
     return;
   }
@@ -70,7 +70,7 @@ void MediaWatch::on_octets(std::size_t octets, MonoTime now) {
         .stage = DialStage::media,
         .kind = DialFault::limit,
         .code = {},
-        .sentence = fmt::format("the server sent {:.0f} Mbit/s, above the ceiling of {} Mbit/s",
+        .sentence = fmt::format("the server sent {:.0f} Mbit/s, above our own ceiling of {} Mbit/s",
                                 rate / 1e6, ceilings_.rate.value / 1'000'000)};
   }
   first_window_ = false;
@@ -95,7 +95,7 @@ bool MediaWatch::seen_enough(MonoTime now) const {
 void MediaWatch::fill(DialReport& report, Now now) const {
   report.playback = analyzer_.report(now);
   report.phases.clear();
-  if (!report.hops.empty()) report.phases = report.hops.back().phases;
+  if (const DialHop* hop = opening_hop(report)) report.phases = hop->phases;
   for (const auto& [phase, member] : kMarks) {
     if (const auto& at = report.playback.marks.*member) {
       report.phases.push_back({.phase = phase, .at = *at});

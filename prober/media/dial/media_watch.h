@@ -39,7 +39,7 @@ class MediaWatch final : public TagSink {
   [[nodiscard]] std::uint64_t octets() const { return octets_; }
   [[nodiscard]] const StreamAnalyzer& analyzer() const { return analyzer_; }
 
-  // Sets `playback`, and `phases` from the last hop's marks and the playback's.
+  // Sets `playback`, and `phases` from the opening hop's marks and the playback's.
   void fill(DialReport& report, Now now) const;
   [[nodiscard]] std::optional<DialPhase> newest_phase() const;
 

@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
+#include <span>
+
+#include "prober/media/flv/media_tag.h"
 
 namespace linkpilot::prober {
 namespace {
@@ -36,6 +40,42 @@ class TagCollector final : public TagSink {
   std::vector<OwnedTag> tags_;
 };
 
+bool is_frame(const OwnedTag& tag) {
+  const auto octets = static_cast<std::uint32_t>(tag.body.size());
+  const std::span<const std::uint8_t> head =
+      std::span(tag.body).first(std::min<std::size_t>(octets, kTagHeaderOctetsMax));
+  switch (tag.type) {
+    case TagType::video:
+      return parse_video_tag(head, octets).tag.kind == PacketKind::frames;
+    case TagType::audio:
+      return parse_audio_tag(head, octets).tag.kind == PacketKind::frames;
+    case TagType::script:
+      break;
+  }
+  return false;
+}
+
+// From the first frame, as if no leap and no wrap had been.
+std::vector<std::uint32_t> times_of(const std::vector<OwnedTag>& tags) {
+  constexpr std::int64_t leap_ms = PushFeeder::kLeapMax / std::chrono::milliseconds(1);
+  std::vector<std::uint32_t> times;
+  times.reserve(tags.size());
+  std::optional<std::uint32_t> stamp;  // of the newest frame, as written
+  std::int64_t now = 0;
+  for (const OwnedTag& tag : tags) {
+    if (is_frame(tag)) {
+      // The difference of two stamps is right across a wrap.
+      std::int64_t step =
+          stamp ? static_cast<std::int32_t>(tag.timestamp_ms - *stamp) : std::int64_t{0};
+      if (step < -leap_ms || step > leap_ms) step = kLastFrameMs;
+      now = std::max<std::int64_t>(now + step, 0);
+      stamp = tag.timestamp_ms;
+    }
+    times.push_back(static_cast<std::uint32_t>(now));
+  }
+  return times;
+}
+
 }  // namespace
 
 Result<PushFeeder> PushFeeder::create(const PushOptions& options) {
@@ -47,46 +87,49 @@ Result<PushFeeder> PushFeeder::create(const PushOptions& options) {
     feeder.synthetic_ = std::move(*stream);
     return feeder;
   }
+  feeder.file_ = options.file;
   const std::vector<OwnedTag>& tags = *options.file;
-  const auto is_media = [](const OwnedTag& tag) { return tag.type != TagType::script; };
-  if (std::none_of(tags.begin(), tags.end(), is_media)) {
-    return fail(ErrorCode::invalid_argument, "the FLV file has no audio or video");
+  if (std::none_of(tags.begin(), tags.end(), is_frame)) {
+    return fail(ErrorCode::invalid_argument, "the FLV file has no frame of audio or video");
   }
-  const auto [first, last] = std::minmax_element(
-      tags.begin(), tags.end(),
-      [](const OwnedTag& a, const OwnedTag& b) { return a.timestamp_ms < b.timestamp_ms; });
-  feeder.file_begin_ms_ = first->timestamp_ms;
-  const std::uint32_t span = last->timestamp_ms - first->timestamp_ms;
+  feeder.times_ms_ = times_of(tags);
+  const std::uint32_t span = *std::max_element(feeder.times_ms_.begin(), feeder.times_ms_.end());
   if (span == 0 || span > 24U * 3600 * 1000) {
     return fail(
         ErrorCode::invalid_argument,
         fmt::format("the FLV file spans {} ms; more than none and at most a day is looped", span));
   }
-  feeder.file_ = options.file;
   feeder.file_length_ms_ = span + kLastFrameMs;
   return feeder;
 }
 
-std::uint32_t PushFeeder::file_time() const {
-  return (*file_)[next_tag_].timestamp_ms - file_begin_ms_;
-}
-
 Duration PushFeeder::due() const {
-  if (next_header_ < headers_.size()) return {};
   if (synthetic_) return synthetic_->due();
-  return std::chrono::milliseconds(rounds_ * file_length_ms_ + file_time());
+  return std::chrono::milliseconds(rounds_ms_ + times_ms_[next_tag_]);
 }
 
 OwnedTag PushFeeder::next(UnixNanos wall) {
-  if (next_header_ < headers_.size()) return headers_[next_header_++];
+  const auto timestamp = static_cast<std::uint32_t>(due() / std::chrono::milliseconds(1));
+  if (next_header_ < headers_.size()) {
+    OwnedTag header = headers_[next_header_++];
+    header.timestamp_ms = timestamp;
+    return header;
+  }
   if (synthetic_) return synthetic_->next(wall);
   OwnedTag tag = (*file_)[next_tag_];
-  tag.timestamp_ms = static_cast<std::uint32_t>(rounds_ * file_length_ms_ + file_time());
+  tag.timestamp_ms = timestamp;
   if (++next_tag_ == file_->size()) {
     next_tag_ = 0;
-    ++rounds_;
+    rounds_ms_ += file_length_ms_;
   }
   return tag;
+}
+
+void PushFeeder::begin_anew() {
+  next_header_ = 0;
+  if (synthetic_) return;
+  rounds_ms_ += times_ms_[next_tag_];
+  next_tag_ = 0;
 }
 
 Result<std::vector<OwnedTag>> read_flv_tags(std::span<const std::uint8_t> file,

@@ -227,7 +227,8 @@ Object push_json(const PushReport& push) {
                 {"octets", push.octets},
                 {"tags_left_out", push.tags_left_out},
                 {"late_max_ms", to_ms(push.late_max)},
-                {"queue_max_ms", to_ms(push.queue_max)}};
+                {"queue_max_ms", to_ms(push.queue_max)},
+                {"delay_error_ms", to_ms(push.delay_error)}};
   if (!push.stream_name.empty()) out["stream_name"] = push.stream_name;
   return out;
 }

@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/url_text.h"
+
 namespace linkpilot::prober {
 namespace {
 
@@ -348,6 +350,7 @@ void Resolver::Question::deliver() {
 
 Resolver::Resolver(DialLoop& loop) : loop_(loop) {}
 Resolver::~Resolver() = default;
+void Resolver::cancel() { question_.reset(); }
 
 void Resolver::resolve(const std::string& host, const ResolverOptions& options, Duration limit,
                        Handler handler) {
@@ -356,7 +359,7 @@ void Resolver::resolve(const std::string& host, const ResolverOptions& options, 
   known.at = loop_.now().mono;
   const auto found =
       std::find_if(options.overrides.begin(), options.overrides.end(),
-                   [&host](const HostOverride& entry) { return entry.host == host; });
+                   [&host](const HostOverride& entry) { return same_host(entry.host, host); });
   if (found != options.overrides.end()) {
     known.report = {.answers = {{.address = found->address}},
                     .answers_total = 1,

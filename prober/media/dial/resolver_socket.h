@@ -38,6 +38,7 @@ class Resolver {
   // question ends the first.
   void resolve(const std::string& host, const ResolverOptions& options, Duration limit,
                Handler handler);
+  void cancel();  // no answer comes
 
  private:
   class Question;

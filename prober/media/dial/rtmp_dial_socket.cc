@@ -16,8 +16,8 @@ constexpr std::size_t kAddressesTriedMax = 4;
 constexpr std::size_t kNoticesMax = 16;
 // How long a stream that ended may come back before the dial takes the end for final.
 constexpr Duration kResumeWithin = std::chrono::seconds(2);
-constexpr Duration kPushTick = std::chrono::milliseconds(20);
-constexpr Duration kStuckAfter = std::chrono::seconds(5);
+constexpr Duration kReaderTick = std::chrono::milliseconds(100);  // to see that it has ended
+constexpr std::uint32_t kPushUnsentMax = 32768;
 constexpr Duration kReadBackMin = std::chrono::seconds(5);
 
 std::string_view why_text(rtmp::Reconnect::Why why) {
@@ -73,12 +73,13 @@ RtmpDial::RtmpDial(DialLoop& loop, DialRequest request)
       started_(loop.now()),
       watch_(started_, request_),
       resolver_(loop),
-      timer_(loop, [this] { on_timer(); }) {
+      timer_(loop, [this] { on_timer(); }),
+      limit_(loop, [this] { on_limit(); }) {
   request_.length = std::min(request_.length, request_.policy.ceilings.length);
 }
 
 std::string RtmpDial::masked(const rtmp::RtmpUrl& url) const {
-  const bool own_name = push_ && !push_->report.stream_name.empty();
+  const bool own_name = push_ && !push_->pacer.report.stream_name.empty();
   const bool hide = (is_push() && !own_name) || request_.hide_stream_name;
   return url.masked(hide ? rtmp::StreamName::hide : rtmp::StreamName::show);
 }
@@ -98,12 +99,13 @@ Status RtmpDial::prepare(rtmp::RtmpClientOptions& options) {
   }
   Result<rtmp::RtmpUrl> url = rtmp::parse_rtmp_url(text);
   if (!url) return tl::unexpected(url.error());
-  if (push_) push_->report.stream_name = made_up;
+  if (push_) push_->pacer.report.stream_name = made_up;
   options.direction = is_push() ? rtmp::Direction::push : rtmp::Direction::pull;
   options.url = std::move(*url);
   options.hide_stream_name = request_.hide_stream_name;
   options.handshake = request_.handshake;
   options.subscribe = request_.subscribe;
+  options.allow_clear_redirects = request_.policy.allow_clear_redirects;
   options.handshake_max = request_.deadlines.handshake;
   options.connect_max = request_.deadlines.connect;
   options.create_stream_max = request_.deadlines.create_stream;
@@ -114,12 +116,23 @@ Status RtmpDial::prepare(rtmp::RtmpClientOptions& options) {
   return {};
 }
 
+// Before the clock of the hop starts: reading certificates takes milliseconds.
+Status RtmpDial::trust(const rtmp::RtmpUrl& url) {
+  if (!url.tls) return {};
+  Result<TlsContext> context = loop_.trust().find(request_.ca_file, loop_.now().mono);
+  if (!context) return tl::unexpected(context.error());
+  trusted_ = std::move(*context);
+  return {};
+}
+
 void RtmpDial::start() {
+  rtmp::RtmpClientOptions options;
+  const Status status = prepare(options);
+  const Status trusted = status ? trust(options.url) : Status{};
   started_ = loop_.now();
   lag_before_ = loop_.lag();
   watch_.restart(started_);
-  rtmp::RtmpClientOptions options;
-  if (const Status status = prepare(options); !status) {
+  if (!status) {
     url_shown_ = mask_unreadable_url(request_.url);
     return finish(DialEnd::failed,
                   DialFailure{.stage = DialStage::url,
@@ -129,12 +142,28 @@ void RtmpDial::start() {
                   started_);
   }
   url_shown_ = masked(options.url);
+  if (!trusted) {
+    return finish(DialEnd::failed,
+                  DialFailure{.stage = DialStage::tls,
+                              .kind = DialFault::internal,
+                              .code = {},
+                              .sentence = trusted.error().message},
+                  started_);
+  }
+  const DialDeadlines& deadlines = request_.deadlines;
+  limit_.set(started_.mono +
+             std::min(deadlines.opening, deadlines.whole.value_or(Duration::max() / 4)));
   begin_hop(std::move(options), {});
 }
 
 void RtmpDial::begin_hop(rtmp::RtmpClientOptions options, std::string why) {
   const Now now = loop_.now();
+  const bool clear = !hops_.empty() && hops_.back().url.tls && !options.url.tls;
+  if (clear && notices_.size() < kNoticesMax) notices_.push_back("redirected from rtmps to rtmp");
   options_ = std::move(options);
+  // What was said of the stream was said by the server before this one.
+  stream_ended_.reset();
+  end_code_.clear();
   // The session before this one has been read out; only its report is kept.
   if (!hops_.empty()) {
     octets_before_.first += hops_.back().connection->octets_in();
@@ -163,6 +192,7 @@ void RtmpDial::begin_hop(rtmp::RtmpClientOptions options, std::string why) {
 }
 
 void RtmpDial::on_resolved(Resolved resolved) {
+  if (done()) return;
   const Now now = loop_.now();
   Hop& hop = hops_.back();
   if (resolved.failure) {
@@ -182,11 +212,13 @@ void RtmpDial::connect(const Resolved& resolved) {
                             .host = hop.url.host,
                             .tls = hop.url.tls,
                             .tls_mode = request_.tls_mode,
-                            .ca_file = request_.ca_file,
+                            .trusted = std::move(trusted_),
                             .socket_mode = request_.socket_mode,
                             .receive_octets = request_.receive_octets,
+                            .unsent_octets_max = {},
                             .tcp_limit = request_.deadlines.tcp,
                             .tls_limit = request_.deadlines.tls};
+  if (push_) options.unsent_octets_max = kPushUnsentMax;
   std::optional<DialFailure> refused;
   for (const DnsAnswer& answer : resolved.report.answers) {
     if (const Status status = check_address(request_.policy, answer.address, origin_); !status) {
@@ -208,6 +240,7 @@ void RtmpDial::on_connect_failed(DialFailure failure, Now now) {
 }
 
 void RtmpDial::on_connected(Now now) {
+  if (done()) return;
   Hop& hop = hops_.back();
   hop.client = std::make_unique<rtmp::RtmpClient>(options_, watch_);
   hop.client->start(now);
@@ -237,11 +270,52 @@ void RtmpDial::on_timer() {
     if (next.why == rtmp::Reconnect::Why::redirect || next.why == rtmp::Reconnect::Why::request) {
       origin_ = TargetOrigin::redirect;
     }
-    return begin_hop(following(options_, next), std::string(why_text(next.why)));
+    rtmp::RtmpClientOptions options = following(options_, next);
+    if (const Status status = trust(options.url); !status) {
+      return finish(DialEnd::failed,
+                    DialFailure{.stage = DialStage::tls,
+                                .kind = DialFault::internal,
+                                .code = {},
+                                .sentence = status.error().message},
+                    loop_.now());
+    }
+    return begin_hop(std::move(options), std::string(why_text(next.why)));
   }
   const Now now = loop_.now();
   if (hops_.back().client) hops_.back().client->on_timer(now);
   settle(now);
+}
+
+bool RtmpDial::has_begun() const {
+  return push_ ? push_->pacer.began().has_value() : watch_.ends_at().has_value();
+}
+
+// Where the dial is. A push that is being read back has left its own stages behind.
+DialStage RtmpDial::stage() const {
+  if (hops_.empty()) return DialStage::url;
+  const Hop& hop = hops_.back();
+  if (push_ && push_->reader) return DialStage::read_back;
+  if (hop.client) return to_dial_stage(hop.client->stage());
+  return hop.connection ? hop.connection->stage() : DialStage::dns;
+}
+
+void RtmpDial::on_limit() {
+  if (done()) return;
+  const Now now = loop_.now();
+  const auto& whole = request_.deadlines.whole;
+  const bool whole_is_over = whole && now.mono >= started_.mono + *whole;
+  const bool begun = has_begun();
+  if (begun && !whole_is_over) {
+    if (whole) limit_.set(started_.mono + *whole);
+    return;
+  }
+  if (begun && (!push_ || push_->pacer.report.held)) {
+    return finish_in_order(DialEnd::watched, std::nullopt, now);
+  }
+  finish_in_order(
+      DialEnd::failed,
+      cut_short(stage(), whole_is_over ? CutBy::whole : CutBy::opening, now.mono - started_.mono),
+      now);
 }
 
 // After anything has happened: read the session out, send, see whether it is over.
@@ -249,24 +323,26 @@ void RtmpDial::settle(Now now) {
   Hop& hop = hops_.back();
   if (done() || !hop.client) return;
   take_events();
-  if (watch_.breach()) return finish(DialEnd::failed, watch_.breach(), now);
-  if (watch_.seen_enough(now.mono)) return finish_in_order(DialEnd::watched, now);
+  if (watch_.breach()) return finish_in_order(DialEnd::ceiling, watch_.breach(), now);
+  if (watch_.seen_enough(now.mono)) {
+    return finish_in_order(DialEnd::watched, std::nullopt, now);
+  }
   if (push_) feed(now);
   flush(now);
-  if (push_ && is_stuck(now)) {
+  if (push_ && push_->pacer.is_stuck(now.mono)) {
     return finish(DialEnd::failed,
                   DialFailure{.stage = DialStage::media,
                               .kind = DialFault::stuck,
                               .code = {},
                               .sentence = fmt::format(
                                   "the server accepted the stream and then took nothing for {}",
-                                  format_duration(kStuckAfter))},
+                                  format_duration(PushPacer::kStuckAfter))},
                   now);
   }
   if (hop.client->outcome()) return on_outcome(now);
-  if (push_ && push_is_over(now)) return finish_in_order(DialEnd::watched, now);
+  if (push_ && push_is_over(now)) return finish_in_order(DialEnd::watched, std::nullopt, now);
   if (stream_ended_ && now.mono >= stream_ended_->mono + kResumeWithin) {
-    return finish_in_order(DialEnd::stream_ended, *stream_ended_);
+    return finish_in_order(DialEnd::stream_ended, std::nullopt, *stream_ended_);
   }
   arm(now);
 }
@@ -296,13 +372,12 @@ void RtmpDial::take_events() {
         break;
       case rtmp::Phase::started:
         if (push_) {
-          push_->report.accepted = true;
-          push_->began = event->at.mono;
-          push_->moved_at = push_->emptied_at = event->at.mono;
+          push_->pacer.report.accepted = true;
+          push_->pacer.begin(event->at.mono);
         }
         break;
       case rtmp::Phase::held:
-        if (push_) push_->report.held = true;
+        if (push_) push_->pacer.report.held = true;
         break;
       default:
         break;
@@ -316,13 +391,14 @@ void RtmpDial::take_events() {
 
 void RtmpDial::flush(Now now) {
   Hop& hop = hops_.back();
+  std::size_t taken = 0;
   while (!hop.client->output().empty()) {
-    const std::size_t taken = hop.connection->write(hop.client->output());
-    if (taken == 0) return;
-    hop.client->on_sent(taken);
-    if (push_) push_->moved_at = now.mono;
+    const std::size_t some = hop.connection->write(hop.client->output());
+    if (some == 0) break;
+    hop.client->on_sent(some);
+    taken += some;
   }
-  if (push_) push_->moved_at = push_->emptied_at = now.mono;
+  if (push_) push_->pacer.on_offered(taken, hop.client->output().size(), now.mono);
 }
 
 void RtmpDial::on_outcome(Now now) {
@@ -345,9 +421,8 @@ void RtmpDial::arm(Now now) {
   };
   sooner(watch_.ends_at());
   if (stream_ended_) sooner(stream_ended_->mono + kResumeWithin);
-  if (push_ && push_->began) {
-    sooner(push_->reader ? now.mono + kPushTick : *push_->began + push_->feeder.due());
-  }
+  if (push_) sooner(push_->pacer.next_wakeup());
+  if (push_ && push_->reader) sooner(now.mono + kReaderTick);
   if (!at) return timer_.cancel();
   timer_.set(*at);
 }
@@ -355,27 +430,15 @@ void RtmpDial::arm(Now now) {
 void RtmpDial::feed(Now now) {
   Push& push = *push_;
   rtmp::RtmpClient& client = *hops_.back().client;
-  if (!push.began || !client.is_publishing()) return;
-  push.report.queue_max = std::max(push.report.queue_max, now.mono - push.emptied_at);
-  while (now.mono >= *push.began + push.feeder.due()) {
-    const MonoTime due = *push.began + push.feeder.due();
-    const OwnedTag tag = push.feeder.next(now.wall);
-    push.report.late_max = std::max(push.report.late_max, now.mono - due);
-    const TagHeader header{.type = tag.type,
-                           .octets = static_cast<std::uint32_t>(tag.body.size()),
-                           .timestamp_ms = tag.timestamp_ms};
-    if (client.publish_tag(header, tag.body) != rtmp::PublishResult::accepted) {
-      ++push.report.tags_left_out;
-      continue;
-    }
-    ++push.report.tags;
-    push.report.octets += tag.body.size();
+  if (!client.is_publishing()) return;
+  while (const auto tag = push.pacer.take_due(now)) {
+    const TagHeader header{.type = tag->type,
+                           .octets = static_cast<std::uint32_t>(tag->body.size()),
+                           .timestamp_ms = tag->timestamp_ms};
+    const bool queued = client.publish_tag(header, tag->body) == rtmp::PublishResult::accepted;
+    push.pacer.note(queued ? std::optional(tag->body.size()) : std::nullopt);
   }
-  if (push.report.held && request_.push.read_back && !push.reader) begin_read_back(now);
-}
-
-bool RtmpDial::is_stuck(Now now) const {
-  return push_->began && now.mono - push_->moved_at > kStuckAfter;
+  if (push.pacer.report.held && request_.push.read_back && !push.reader) begin_read_back(now);
 }
 
 // A pull of what is being pushed, as a viewer would make it, on the same loop.
@@ -384,15 +447,18 @@ void RtmpDial::begin_read_back(Now) {
   request.direction = DialDirection::pull;
   const bool same_url = request_.push.read_back_url.empty();
   request.url = same_url ? hops_.back().url.text() : request_.push.read_back_url;
-  request.hide_stream_name = same_url && push_->report.stream_name.empty();
+  request.hide_stream_name = same_url && push_->pacer.report.stream_name.empty();
   // A redirect's target was the server's word, and still is.
   if (same_url && origin_ != TargetOrigin::given) {
     request.policy.trust_given_target = false;
     request.only_address.reset();
   }
-  if (request.url.ends_with('/')) request.url += push_->report.stream_name;
+  if (request.url.ends_with('/')) request.url += push_->pacer.report.stream_name;
   request.length = std::max(kReadBackMin, request_.length - request_.push.hold);
   request.copy = nullptr;
+  if (const auto& whole = request_.deadlines.whole) {
+    request.deadlines.whole = started_.mono + *whole - loop_.now().mono;
+  }
   if (!same_url) request.only_address.reset();
   push_->reader = make_dial(loop_, std::move(request));
   push_->reader->start();
@@ -400,21 +466,26 @@ void RtmpDial::begin_read_back(Now) {
 
 bool RtmpDial::push_is_over(Now now) const {
   if (push_->reader) return push_->reader->done();
-  if (!push_->report.held) return false;
-  return !request_.push.read_back && now.mono >= *push_->began + request_.length;
+  if (!push_->pacer.report.held) return false;
+  return !request_.push.read_back && now.mono >= *push_->pacer.began() + request_.length;
 }
 
 void RtmpDial::stop() {
   if (done()) return;
-  finish_in_order(DialEnd::stopped, loop_.now());
+  const Now now = loop_.now();
+  std::optional<DialFailure> failure;
+  if (!has_begun() || (push_ && !push_->pacer.report.held)) {
+    failure = cut_short(stage(), CutBy::caller, now.mono - started_.mono);
+  }
+  finish_in_order(DialEnd::stopped, std::move(failure), now);
 }
 
-void RtmpDial::finish_in_order(DialEnd end, Now now) {
+void RtmpDial::finish_in_order(DialEnd end, std::optional<DialFailure> failure, Now now) {
   if (!hops_.empty() && hops_.back().client && hops_.back().connection->is_open()) {
     hops_.back().client->end(loop_.now());
     flush(loop_.now());
   }
-  finish(end, std::nullopt, now);
+  finish(end, std::move(failure), now);
 }
 
 void RtmpDial::finish(DialEnd end, std::optional<DialFailure> failure, Now now) {
@@ -424,6 +495,8 @@ void RtmpDial::finish(DialEnd end, std::optional<DialFailure> failure, Now now) 
   failure_ = std::move(failure);
   lag_after_ = loop_.lag();
   timer_.cancel();
+  limit_.cancel();
+  resolver_.cancel();
   if (push_ && push_->reader) push_->reader->stop();
   if (hops_.empty()) return;
   hops_.back().report.ended = now.mono;
@@ -455,8 +528,11 @@ DialReport RtmpDial::report() const {
   }
   watch_.fill(report, now);
   if (push_) {
-    report.push = push_->report;
-    if (push_->reader) report.read_back.push_back(push_->reader->report());
+    report.push = push_->pacer.report;
+    if (push_->reader) {
+      report.read_back.push_back(push_->reader->report());
+      report.push->delay_error = report.read_back.back().health.loop_lag_p99;
+    }
   }
   report.health = health_between(lag_before_, done() ? lag_after_ : loop_.lag());
   judge_dial(report, request_);
@@ -469,7 +545,7 @@ DialProgress RtmpDial::progress() const {
   if (!progress.newest && !hops_.empty() && !hops_.back().report.phases.empty()) {
     progress.newest = hops_.back().report.phases.back().phase;
   }
-  progress.octets = watch_.octets() + (push_ ? push_->report.octets : 0);
+  progress.octets = watch_.octets() + (push_ ? push_->pacer.report.octets : 0);
   if (push_ && push_->reader) return push_->reader->progress();
   progress.buffered = watch_.analyzer().buffered(loop_.now().mono);
   return progress;

@@ -13,7 +13,7 @@
 #include "prober/media/dial/dial.h"
 #include "prober/media/dial/dial_loop_socket.h"
 #include "prober/media/dial/media_watch.h"
-#include "prober/media/dial/push_feeder.h"
+#include "prober/media/dial/push_pacer.h"
 #include "prober/media/dial/resolver_socket.h"
 #include "prober/media/rtmp/rtmp_client.h"
 
@@ -38,12 +38,8 @@ class RtmpDial final : public Dial, private ConnectionUser {
     std::unique_ptr<Connection> connection;
   };
   struct Push {
-    explicit Push(PushFeeder made) : feeder(std::move(made)) {}
-    PushFeeder feeder;
-    PushReport report;
-    std::optional<MonoTime> began;
-    MonoTime moved_at{};    // the server took something, or there was nothing to take
-    MonoTime emptied_at{};  // nothing was queued
+    explicit Push(PushFeeder feeder) : pacer(std::move(feeder)) {}
+    PushPacer pacer;
     std::unique_ptr<Dial> reader;
   };
 
@@ -54,22 +50,25 @@ class RtmpDial final : public Dial, private ConnectionUser {
   void on_connect_failed(DialFailure failure, Now now) override;
 
   [[nodiscard]] Status prepare(rtmp::RtmpClientOptions& options);
+  [[nodiscard]] Status trust(const rtmp::RtmpUrl& url);
   void begin_hop(rtmp::RtmpClientOptions options, std::string why);
   void connect(const Resolved& resolved);
   void on_resolved(Resolved resolved);
   void on_timer();
+  void on_limit();
   void settle(Now now);
   void take_events();
   void flush(Now now);
   void on_outcome(Now now);
   void arm(Now now);
   void feed(Now now);
-  [[nodiscard]] bool is_stuck(Now now) const;
   void begin_read_back(Now now);
   [[nodiscard]] bool push_is_over(Now now) const;
   void finish(DialEnd end, std::optional<DialFailure> failure, Now now);
-  void finish_in_order(DialEnd end, Now now);
+  void finish_in_order(DialEnd end, std::optional<DialFailure> failure, Now now);
   [[nodiscard]] std::string masked(const rtmp::RtmpUrl& url) const;
+  [[nodiscard]] DialStage stage() const;
+  [[nodiscard]] bool has_begun() const;  // media, or the push
   [[nodiscard]] bool is_push() const { return request_.direction == DialDirection::push; }
 
   DialLoop& loop_;
@@ -80,6 +79,8 @@ class RtmpDial final : public Dial, private ConnectionUser {
   MediaWatch watch_;
   Resolver resolver_;
   LoopTimer timer_;
+  LoopTimer limit_;  // of the opening, then of the whole
+  TlsContext trusted_;
   std::deque<Hop> hops_;
   rtmp::RtmpClientOptions options_;  // of the present hop
   std::optional<rtmp::Reconnect> next_;

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/url_text.h"
+
 namespace linkpilot::prober {
 namespace {
 
@@ -94,9 +96,9 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kWords{{
 }};
 
 bool host_matches(std::string_view pattern, std::string_view host) {
-  if (!pattern.starts_with("*.")) return pattern == host;
+  if (!pattern.starts_with("*.")) return same_host(pattern, host);
   const std::string_view tail = pattern.substr(1);
-  return host.size() > tail.size() && host.ends_with(tail);
+  return host.size() > tail.size() && same_host(tail, host.substr(host.size() - tail.size()));
 }
 
 }  // namespace

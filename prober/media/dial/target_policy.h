@@ -55,8 +55,11 @@ struct TargetPolicy {
   // Whoever gave the URL may dial any unicast address: an operator's own hand. Redirects are judged
   // all the same.
   bool trust_given_target = false;
-  std::vector<AddressRange> allowed;       // lifts the ban on special addresses within
-  std::vector<std::string> allowed_hosts;  // "cdn.example", "*.example.net"; empty: any
+  // Redirects from TLS to none: what the URL holds would cross the network readable.
+  bool allow_clear_redirects = false;
+  std::vector<AddressRange> allowed;  // lifts the ban on special addresses within
+  std::vector<std::string>
+      allowed_hosts;  // "cdn.example", "*.example.net", in any case; empty: any
   DialCeilings ceilings;
 };
 

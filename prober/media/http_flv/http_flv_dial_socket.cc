@@ -23,11 +23,15 @@ HttpFlvDial::HttpFlvDial(DialLoop& loop, DialRequest request)
       watch_(loop.now(), request_),
       demuxer_(watch_),
       resolver_(loop),
-      deadline_(loop, [this] { on_deadline(); }) {}
+      deadline_(loop, [this] { on_deadline(); }),
+      limit_(loop, [this] { on_limit(); }) {}
 
 HttpFlvDial::~HttpFlvDial() = default;
 
 void HttpFlvDial::start() {
+  auto url = parse_http_url(request_.url);
+  // Reading certificates takes milliseconds, which are none of the dial's.
+  if (url && url->tls) (void)loop_.trust().find(request_.ca_file, loop_.now().mono);
   const Now now = loop_.now();
   lag_before_ = loop_.lag();
   report_.direction = request_.direction;
@@ -37,7 +41,6 @@ void HttpFlvDial::start() {
   report_.started_wall = now.wall;
   report_.hops.reserve(kHttpHopsMax);  // a connection holds on to its own
   watch_.restart(now);
-  auto url = parse_http_url(request_.url);
   if (!url) {
     report_.url = mask_unreadable_url(request_.url);
     return conclude(DialEnd::failed, DialFailure{.stage = DialStage::url,
@@ -54,22 +57,45 @@ void HttpFlvDial::start() {
                                 .code = {},
                                 .sentence = "HTTP-FLV can be pulled only; push to an rtmp:// URL"});
   }
-  open_hop(std::move(*url));
+  const DialDeadlines& deadlines = request_.deadlines;
+  limit_.set(now.mono + std::min(deadlines.opening, deadlines.whole.value_or(Duration::max() / 4)));
+  begin_hop(std::move(*url));
 }
 
 TargetOrigin HttpFlvDial::origin() const {
   return report_.hops.size() <= 1 ? TargetOrigin::given : TargetOrigin::redirect;
 }
 
-void HttpFlvDial::open_hop(HttpUrl url) {
+// Before the clock of the hop starts: what takes a moment and is none of its phases.
+void HttpFlvDial::begin_hop(HttpUrl url) {
   url_ = std::move(url);
   visited_.push_back(url_.text());
   head_ = {};
   body_start_.clear();
+  TlsContext trusted;
+  std::optional<DialFailure> untrusted;
+  if (url_.tls) {
+    Result<TlsContext> context = loop_.trust().find(request_.ca_file, loop_.now().mono);
+    if (context) {
+      trusted = std::move(*context);
+    } else {
+      untrusted = DialFailure{.stage = DialStage::tls,
+                              .kind = DialFault::internal,
+                              .code = {},
+                              .sentence = context.error().message};
+    }
+  }
+  prepare_transfer(std::move(trusted));
   report_.hops.emplace_back();
   hop().url = url_.masked();
-  hop().why = report_.hops.size() > 1 ? "redirect" : "";
   hop().began = loop_.now().mono;
+  if (untrusted) return conclude(DialEnd::failed, std::move(untrusted));
+  open_hop();
+}
+
+void HttpFlvDial::open_hop() {
+  enter(DialStage::dns);
+  hop().why = report_.hops.size() > 1 ? "redirect" : "";
   if (const Status status = check_host(request_.policy, url_.host, origin()); !status) {
     return conclude(DialEnd::failed, forbidden(status.error()));
   }
@@ -84,6 +110,7 @@ void HttpFlvDial::open_hop(HttpUrl url) {
 }
 
 void HttpFlvDial::on_resolved(const Resolved& resolved) {
+  if (done()) return;
   hop().dns = resolved.report;
   if (resolved.failure) return conclude(DialEnd::failed, resolved.failure);
   if (resolved.asked) mark(DialPhase::dns, resolved.at);
@@ -105,6 +132,7 @@ void HttpFlvDial::connect() {
   options.socket_mode = request_.socket_mode;
   options.receive_octets = request_.receive_octets;
   options.tcp_limit = request_.deadlines.tcp;
+  enter(DialStage::tcp);
   retired_connection_ = std::move(connection_);
   ConnectionUser& user = *this;
   connection_ = std::make_unique<Connection>(loop_, std::move(options), hop(), user);
@@ -117,12 +145,8 @@ void HttpFlvDial::on_connect_failed(DialFailure failure, Now) {
 
 void HttpFlvDial::on_gone(rtmp::PeerClose, Now) {}  // the connection is not ours any more by then
 
-void HttpFlvDial::on_connected(Now now) {
-  TransferRequest request{.url = url_,
-                          .server = *hop().server,
-                          .connected = connection_->release(),
-                          .mode = request_.socket_mode,
-                          .ca_file = request_.ca_file};
+void HttpFlvDial::prepare_transfer(TlsContext trusted) {
+  TransferRequest request{.url = url_, .mode = request_.socket_mode, .trusted = std::move(trusted)};
   TransferHandlers handlers{
       .secured = [this](const TlsReport& tls, MonoTime at) { return on_secured(tls, at); },
       .head_line = [this](std::string_view line) { return on_head_line(line); },
@@ -131,9 +155,16 @@ void HttpFlvDial::on_connected(Now now) {
       .closing = [this](int fd) { report_.tcp = read_tcp_figures(fd); }};
   retired_transfer_ = std::move(transfer_);
   transfer_ = std::make_unique<HttpTransfer>(loop_, std::move(request), std::move(handlers));
-  stage_ = url_.tls ? DialStage::tls : DialStage::response;
-  deadline_.set(now.mono + (url_.tls ? request_.deadlines.tls : request_.deadlines.response));
-  transfer_->start();
+}
+
+void HttpFlvDial::on_connected(Now) {
+  if (done()) return;
+  if (url_.tls) {
+    limit(DialStage::tls, request_.deadlines.tls);
+  } else {
+    limit(DialStage::response, request_.deadlines.response);
+  }
+  transfer_->start(connection_->release(), *hop().server);
 }
 
 bool HttpFlvDial::on_secured(const TlsReport& tls, MonoTime at) {
@@ -177,7 +208,9 @@ bool HttpFlvDial::on_head() {
   if (const std::string* server = head_.find("server")) {
     hop().server_version = rtmp::printable(*server);
   }
-  HeadJudgement judgement = judge_head(head_, url_, visited_, request_.tls_mode);
+  HeadJudgement judgement = judge_head(
+      head_, url_, visited_,
+      request_.policy.allow_clear_redirects ? ClearRedirect::follow : ClearRedirect::refuse);
   for (std::string& notice : judgement.notices) note(std::move(notice));
   if (judgement.failure) {
     decided_ = DialEnd::failed;
@@ -219,7 +252,7 @@ bool HttpFlvDial::on_body(std::span<const std::uint8_t> part) {
   }
   if (!had_media && watch_.ends_at()) deadline_.set(*watch_.ends_at());
   if (watch_.breach()) {
-    decided_ = DialEnd::failed;
+    decided_ = DialEnd::ceiling;
     decided_failure_ = watch_.breach();
     return false;
   }
@@ -234,7 +267,7 @@ void HttpFlvDial::on_transfer_done(const TransferEnd& end) {
     close_hop(loop_.now().mono);
     HttpUrl next = std::move(*next_);
     next_.reset();
-    return open_hop(std::move(next));
+    return begin_hop(std::move(next));
   }
   end_of_body(end);
 }
@@ -274,6 +307,27 @@ void HttpFlvDial::end_of_body(const TransferEnd& end) {
                      : head_.content_length() ? "content length reached"
                                               : "connection closed";
   conclude(DialEnd::stream_ended, std::nullopt);
+}
+
+// A stage whose deadline is kept by somebody else: the resolver, the connection.
+void HttpFlvDial::enter(DialStage stage) {
+  stage_ = stage;
+  deadline_.cancel();
+}
+
+void HttpFlvDial::on_limit() {
+  if (done()) return;
+  const MonoTime now = loop_.now().mono;
+  const auto& whole = request_.deadlines.whole;
+  const bool whole_is_over = whole && now >= report_.started + *whole;
+  const bool begun = watch_.ends_at().has_value();
+  if (begun && !whole_is_over) {
+    if (whole) limit_.set(report_.started + *whole);
+    return;
+  }
+  if (begun) return conclude(DialEnd::watched, std::nullopt);
+  conclude(DialEnd::failed,
+           cut_short(stage_, whole_is_over ? CutBy::whole : CutBy::opening, now - report_.started));
 }
 
 void HttpFlvDial::limit(DialStage stage, Duration length) {
@@ -319,7 +373,12 @@ void HttpFlvDial::mark(DialPhase phase, MonoTime at) {
 }
 
 void HttpFlvDial::stop() {
-  if (!done()) conclude(DialEnd::stopped, std::nullopt);
+  if (done()) return;
+  std::optional<DialFailure> failure;
+  if (!watch_.ends_at()) {
+    failure = cut_short(stage_, CutBy::caller, loop_.now().mono - report_.started);
+  }
+  conclude(DialEnd::stopped, std::move(failure));
 }
 
 void HttpFlvDial::close_hop(MonoTime at) {
@@ -332,6 +391,8 @@ void HttpFlvDial::close_hop(MonoTime at) {
 void HttpFlvDial::conclude(DialEnd end, std::optional<DialFailure> failure) {
   if (done()) return;
   deadline_.cancel();
+  limit_.cancel();
+  resolver_.cancel();
   ended_ = loop_.now();
   close_hop(ended_.mono);
   report_.end = end;

@@ -2,8 +2,9 @@
 // its own question to DNS, its own judgement by the policy, its own connection and certificate;
 // what is dialled is the address that was judged.
 //
-// Stages, each with an absolute deadline: dns, tcp, tls, response (status line and all fields),
-// flv_header, media (the first audio or video tag). One thread, that of the loop.
+// Stages, each with an absolute deadline of its own that ends with it: dns, tcp, tls, response
+// (status line and all fields), flv_header, media (the first audio or video tag). One thread, that
+// of the loop.
 #pragma once
 
 #include <memory>
@@ -37,7 +38,9 @@ class HttpFlvDial final : public Dial, private ConnectionUser {
   [[nodiscard]] DialProgress progress() const override;
 
  private:
-  void open_hop(HttpUrl url);
+  void begin_hop(HttpUrl url);
+  void open_hop();
+  void prepare_transfer(TlsContext trusted);
   void on_resolved(const Resolved& resolved);
   void connect();
   void on_connected(Now now) override;
@@ -53,6 +56,8 @@ class HttpFlvDial final : public Dial, private ConnectionUser {
   void on_transfer_done(const TransferEnd& end);
   void end_of_body(const TransferEnd& end);
   void on_deadline();
+  void on_limit();
+  void enter(DialStage stage);
 
   void limit(DialStage stage, Duration length);
   void note(std::string text);
@@ -86,8 +91,9 @@ class HttpFlvDial final : public Dial, private ConnectionUser {
   std::unique_ptr<HttpTransfer> retired_transfer_;
   ResponseHead head_;
   std::vector<std::uint8_t> body_start_;
-  DialStage stage_ = DialStage::url;  // what the deadline is for
+  DialStage stage_ = DialStage::url;  // where the dial is; what the deadline is for
   LoopTimer deadline_;
+  LoopTimer limit_;  // of the opening, then of the whole
 };
 
 }  // namespace linkpilot::prober

@@ -76,7 +76,7 @@ bool is_redirect(int status) {
 }
 
 HeadJudgement judge_redirect(const ResponseHead& head, const HttpUrl& url,
-                             const std::vector<std::string>& visited, TlsMode mode) {
+                             const std::vector<std::string>& visited, ClearRedirect clear) {
   const std::string code = std::to_string(head.status());
   const auto refuse = [&code](std::string sentence) {
     return HeadJudgement{.failure = at_response(DialFault::redirected, code, std::move(sentence)),
@@ -102,7 +102,7 @@ HeadJudgement judge_redirect(const ResponseHead& head, const HttpUrl& url,
   }
   HeadJudgement judgement;
   if (url.tls && !next->tls) {
-    if (mode == TlsMode::enforce) {
+    if (clear == ClearRedirect::refuse) {
       return refuse(fmt::format(
           "the server redirects from https to http, to {}; what the URL holds would be readable on "
           "the way",
@@ -168,8 +168,8 @@ DialFailure tls_fault(const TransferEnd& end) {
 }  // namespace
 
 HeadJudgement judge_head(const ResponseHead& head, const HttpUrl& url,
-                         const std::vector<std::string>& visited, TlsMode mode) {
-  if (is_redirect(head.status())) return judge_redirect(head, url, visited, mode);
+                         const std::vector<std::string>& visited, ClearRedirect clear) {
+  if (is_redirect(head.status())) return judge_redirect(head, url, visited, clear);
   HeadJudgement judgement;
   if (head.status() != 200) {
     const std::string said =

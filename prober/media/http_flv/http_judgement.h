@@ -2,8 +2,7 @@
 // FLV, and libcurl's results as stage, kind and code. Pure.
 //
 // A redirect is followed at most kHttpHopsMax - 1 times, never in a circle, never away from HTTP,
-// and from https to http only where certificates are merely recorded as well (TlsMode::record): a
-// token would cross the network in clear.
+// and from https to http only if that is allowed: a token would cross the network in clear.
 #pragma once
 
 #include <optional>
@@ -20,6 +19,8 @@ namespace linkpilot::prober {
 
 constexpr std::size_t kHttpHopsMax = 6;
 
+enum class ClearRedirect : std::uint8_t { refuse, follow };
+
 struct HeadJudgement {
   std::optional<DialFailure> failure;
   std::optional<HttpUrl> next;       // where to go instead
@@ -28,7 +29,8 @@ struct HeadJudgement {
 
 // Of a complete head. `visited` holds the text of each URL of this dial, the present one too.
 [[nodiscard]] HeadJudgement judge_head(const ResponseHead& head, const HttpUrl& url,
-                                       const std::vector<std::string>& visited, TlsMode mode);
+                                       const std::vector<std::string>& visited,
+                                       ClearRedirect clear);
 
 // The body is not FLV; `start` holds its first octets, `why` the demuxer's words.
 [[nodiscard]] DialFailure not_flv(const ResponseHead& head, std::span<const std::uint8_t> start,

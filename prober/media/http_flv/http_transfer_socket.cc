@@ -28,6 +28,7 @@ struct HttpTransfer::Curl {
   std::unique_ptr<CURLM, MultiDeleter> multi{curl_multi_init()};
   std::unique_ptr<CURL, EasyDeleter> easy{curl_easy_init()};
   std::unique_ptr<curl_slist, SlistDeleter> resolve;
+  std::unique_ptr<curl_slist, SlistDeleter> fields;
   std::array<char, CURL_ERROR_SIZE> detail{};
 
   ~Curl() {
@@ -58,8 +59,8 @@ struct HttpTransfer::Curl {
   static curl_socket_t on_open(void* self, curlsocktype, curl_sockaddr*) {
     auto& transfer = *static_cast<HttpTransfer*>(self);
     // A second connection (libcurl tries again where a kept one was stale) is not to be had.
-    if (!transfer.request_.connected) return CURL_SOCKET_BAD;
-    return transfer.fd_ = transfer.request_.connected.release();
+    if (!transfer.connected_) return CURL_SOCKET_BAD;
+    return transfer.fd_ = transfer.connected_.release();
   }
   static int on_opened(void*, curl_socket_t, curlsocktype) {
     return CURL_SOCKOPT_ALREADY_CONNECTED;
@@ -75,9 +76,8 @@ struct HttpTransfer::Curl {
   }
   static CURLcode on_tls_context(CURL*, void* context, void* self) {
     const auto& transfer = *static_cast<HttpTransfer*>(self);
-    const Status status =
-        prepare_tls_context(static_cast<ssl_ctx_st*>(context), transfer.request_.ca_file);
-    return status ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
+    prepare_tls_context(static_cast<ssl_ctx_st*>(context), transfer.request_.trusted.get());
+    return CURLE_OK;
   }
   static int on_ready(void* self, char*, char*, int, int) {
     return static_cast<HttpTransfer*>(self)->judge_connection() ? CURL_PREREQFUNC_OK
@@ -105,7 +105,11 @@ HttpTransfer::HttpTransfer(DialLoop& loop, TransferRequest request, TransferHand
   static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (ready != CURLE_OK) return;
   curl_ = std::make_unique<Curl>();
-  if (!curl_->multi || !curl_->easy) curl_.reset();
+  if (curl_->multi && curl_->easy) {
+    configure();
+  } else {
+    curl_.reset();
+  }
 }
 
 HttpTransfer::~HttpTransfer() { close(); }
@@ -144,12 +148,10 @@ void HttpTransfer::configure() {
     curl.set(CURLOPT_USERNAME, request_.url.user.c_str());
     curl.set(CURLOPT_PASSWORD, request_.url.password.c_str());
   }
-  if (!IpAddress::parse(request_.url.host)) {  // literal addresses need no answer
-    const std::string pinned = fmt::format("{}:{}:{}", request_.url.host, request_.url.port,
-                                           request_.server.address.to_string());
-    curl.resolve.reset(curl_slist_append(nullptr, pinned.c_str()));
-    curl.set(CURLOPT_RESOLVE, curl.resolve.get());
-  }
+  // An edge that compresses what it was not asked for is told so; CURLOPT_ACCEPT_ENCODING would
+  // undo the compression, and hide it.
+  curl.fields.reset(curl_slist_append(nullptr, "Accept-Encoding: identity"));
+  curl.set(CURLOPT_HTTPHEADER, curl.fields.get());
   curl.set(CURLOPT_OPENSOCKETFUNCTION, &Curl::on_open);
   curl.set(CURLOPT_OPENSOCKETDATA, this);
   curl.set(CURLOPT_SOCKOPTFUNCTION, &Curl::on_opened);
@@ -169,14 +171,23 @@ void HttpTransfer::configure() {
   curl.set(CURLOPT_WRITEDATA, this);
 }
 
-void HttpTransfer::start() {
+void HttpTransfer::pin(const Endpoint& server) {
+  if (IpAddress::parse(request_.url.host)) return;  // literal addresses need no answer
+  const std::string pinned =
+      fmt::format("{}:{}:{}", request_.url.host, request_.url.port, server.address.to_string());
+  curl_->resolve.reset(curl_slist_append(nullptr, pinned.c_str()));
+  curl_->set(CURLOPT_RESOLVE, curl_->resolve.get());
+}
+
+void HttpTransfer::start(UniqueFd connected, const Endpoint& server) {
   began_ = loop_.now().mono;
+  connected_ = std::move(connected);
   if (!curl_) {
     done_ = true;
     handlers_.done({.code = CURLE_FAILED_INIT, .os_error = 0, .detail = "libcurl does not start"});
     return;
   }
-  configure();
+  pin(server);
   curl_multi_add_handle(curl_->multi.get(), curl_->easy.get());
   act(CURL_SOCKET_TIMEOUT, {});
 }

@@ -26,10 +26,8 @@ namespace linkpilot::prober {
 
 struct TransferRequest {
   HttpUrl url;
-  Endpoint server;     // what `connected` is connected to
-  UniqueFd connected;  // non-blocking
   SocketMode mode = SocketMode::prompt;
-  std::string ca_file;
+  TlsContext trusted;  // with https
 };
 
 // Those that return bool say whether to go on; after false only `done` is called.
@@ -44,12 +42,14 @@ struct TransferHandlers {
 
 class HttpTransfer {
  public:
+  // Makes libcurl ready, which takes a moment that belongs to no phase of the dial.
   HttpTransfer(DialLoop& loop, TransferRequest request, TransferHandlers handlers);
   ~HttpTransfer();
   HttpTransfer(const HttpTransfer&) = delete;
   HttpTransfer& operator=(const HttpTransfer&) = delete;
 
-  void start();
+  // `connected` is a non-blocking descriptor, connected to `server`.
+  void start(UniqueFd connected, const Endpoint& server);
   // Ends it without `done`, from anywhere but libcurl's own calls; the connection closes.
   void close();
   [[nodiscard]] ExchangeStage stage() const;  // up to the answer
@@ -61,12 +61,14 @@ class HttpTransfer {
   struct Curl;  // libcurl's handles
 
   void configure();
+  void pin(const Endpoint& server);
   void act(int fd, Readiness ready);
   void watch(int what);
   [[nodiscard]] bool judge_connection();
 
   DialLoop& loop_;
   TransferRequest request_;
+  UniqueFd connected_;  // until libcurl has it
   TransferHandlers handlers_;
   std::unique_ptr<Curl> curl_;
   FdWatch watch_;

@@ -3,42 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <vector>
 
+#include "base/url_text.h"
 #include "prober/media/rtmp/printable.h"
 
 namespace linkpilot::prober {
 namespace {
 
 constexpr std::string_view kHidden = "***";
-constexpr std::size_t kHiddenOctetsMin = 4;  // shorter values would mask ordinary words
 
 auto refuse_url(std::string words) { return fail(ErrorCode::invalid_argument, std::move(words)); }
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return result;
-}
-
-std::string decode_percent(std::string_view text) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    std::uint8_t value = 0;
-    if (text[i] == '%' && i + 2 < text.size() &&
-        std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr ==
-            text.data() + i + 3) {
-      decoded.push_back(static_cast<char>(value));
-      i += 2;
-    } else {
-      decoded.push_back(text[i]);
-    }
-  }
-  return decoded;
-}
 
 // Blanks, controls and non-ASCII octets percent-encoded; all else as it is.
 std::string encode_forbidden(std::string_view text) {
@@ -57,53 +32,23 @@ bool is_host_character(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
 }
 
-Status parse_port(std::string_view text, HttpUrl& url) {
-  if (text.empty()) return {};
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), url.port);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || url.port == 0) {
-    return refuse_url("the port is not a number from 1 to 65535");
-  }
-  return {};
-}
-
-Status parse_authority(std::string_view text, HttpUrl& url) {
-  if (const std::size_t at = text.rfind('@'); at != std::string_view::npos) {
-    const std::string_view user_info = text.substr(0, at);
-    const std::size_t colon = user_info.find(':');
-    url.user = decode_percent(user_info.substr(0, colon));
-    if (colon != std::string_view::npos) url.password = decode_percent(user_info.substr(colon + 1));
-    text = text.substr(at + 1);
-  }
-  std::string_view port;
-  if (text.starts_with('[')) {
-    const std::size_t close = text.find(']');
-    if (close == std::string_view::npos)
-      return refuse_url("the IPv6 address has no closing bracket");
-    url.host = lower(text.substr(1, close - 1));
-    if (url.host.find_first_not_of("0123456789abcdef:.") != std::string::npos) {
+Status read_authority(std::string_view text, HttpUrl& url) {
+  Result<UrlAuthority> authority = parse_authority(text);
+  if (!authority) return tl::unexpected(authority.error());
+  if (authority->bracketed) {
+    if (authority->host.find('%') != std::string::npos) {
       return refuse_url("what stands in brackets is not an IPv6 address");
     }
-    const std::string_view rest = text.substr(close + 1);
-    if (!rest.empty() && rest[0] != ':')
-      return refuse_url("after ']' only ':' and a port may stand");
-    port = rest.empty() ? rest : rest.substr(1);
-  } else {
-    const std::size_t colon = text.find(':');
-    url.host = lower(text.substr(0, colon));
-    if (colon != std::string_view::npos) port = text.substr(colon + 1);
-    if (port.find(':') != std::string_view::npos) {
-      return refuse_url("an IPv6 address must stand in brackets");
-    }
-    if (!std::all_of(url.host.begin(), url.host.end(), is_host_character)) {
-      return refuse_url(
-          "the host has a character that may not stand there; write a name of other "
-          "alphabets in its ASCII form (xn--...)");
-    }
+  } else if (!std::all_of(authority->host.begin(), authority->host.end(), is_host_character)) {
+    return refuse_url(
+        "the host has a character that may not stand there; write a name of other "
+        "alphabets in its ASCII form (xn--...)");
   }
-  if (url.host.empty() || url.host.size() > 255) {
-    return refuse_url("the host is missing or too long");
-  }
-  return parse_port(port, url);
+  url.user = std::move(authority->user);
+  url.password = std::move(authority->password);
+  url.host = std::move(authority->host);
+  if (authority->port != 0) url.port = authority->port;
+  return {};
 }
 
 // RFC 3986 s5.2.4.
@@ -137,24 +82,6 @@ std::string normal_target(std::string_view target) {
   return path;
 }
 
-// Calls `see(key, value)` for each parameter of the target's query.
-template <typename See>
-void each_query_value(std::string_view target, See see) {
-  std::size_t at = target.find('?');
-  while (at != std::string_view::npos) {
-    const std::size_t next = target.find('&', at + 1);
-    const std::string_view pair =
-        target.substr(at + 1, next == std::string_view::npos ? next : next - at - 1);
-    const std::size_t equals = pair.find('=');
-    if (equals == std::string_view::npos) {
-      see(std::string_view(), pair);
-    } else {
-      see(pair.substr(0, equals), pair.substr(equals + 1));
-    }
-    at = next;
-  }
-}
-
 bool is_scheme(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' ||
@@ -176,7 +103,7 @@ std::string HttpUrl::text() const {
 std::string HttpUrl::masked() const {
   std::string path = rtmp::printable(target.substr(0, target.find('?')));
   char separator = '?';
-  each_query_value(target, [&](std::string_view key, std::string_view) {
+  each_parameter(target, "&", [&](std::string_view key, std::string_view) {
     path += separator;
     separator = '&';
     if (!key.empty()) path += rtmp::printable(key) + "=";
@@ -187,22 +114,11 @@ std::string HttpUrl::masked() const {
 
 std::string HttpUrl::redact(std::string_view text) const {
   std::vector<std::string> secrets{password};
-  each_query_value(target, [&secrets](std::string_view, std::string_view value) {
+  each_parameter(target, "&", [&secrets](std::string_view, std::string_view value) {
     secrets.emplace_back(value);
-    secrets.push_back(decode_percent(value));
+    secrets.push_back(percent_decoded(value));
   });
-  // The longest first: one secret may be part of another.
-  std::sort(secrets.begin(), secrets.end(),
-            [](const std::string& a, const std::string& b) { return a.size() > b.size(); });
-  std::string redacted(text);
-  for (const std::string& secret : secrets) {
-    if (secret.size() < kHiddenOctetsMin) continue;
-    for (std::size_t at = 0; (at = redacted.find(secret, at)) != std::string::npos;
-         at += kHidden.size()) {
-      redacted.replace(at, secret.size(), kHidden);
-    }
-  }
-  return redacted;
+  return mask_secrets(text, std::move(secrets));
 }
 
 bool HttpUrl::same_origin(const HttpUrl& other) const {
@@ -218,7 +134,7 @@ Result<HttpUrl> parse_http_url(std::string_view text) {
     return refuse_url("the URL contains a blank, a control character or one that is not ASCII");
   }
   const std::size_t mark = text.find("://");
-  const std::string scheme = lower(text.substr(0, std::min<std::size_t>(mark, 16)));
+  const std::string scheme = lower_case(text.substr(0, std::min<std::size_t>(mark, 16)));
   if (mark == std::string_view::npos || (scheme != "http" && scheme != "https")) {
     return refuse_url("a URL begins with http:// or https://");
   }
@@ -228,7 +144,7 @@ Result<HttpUrl> parse_http_url(std::string_view text) {
   text = text.substr(mark + 3);
   text = text.substr(0, text.find('#'));
   const std::size_t slash = std::min(text.find_first_of("/?"), text.size());
-  if (Status status = parse_authority(text.substr(0, slash), url); !status) {
+  if (Status status = read_authority(text.substr(0, slash), url); !status) {
     return tl::unexpected(status.error());
   }
   std::string target(text.substr(slash));

@@ -97,7 +97,8 @@ void find_missing(Findings& findings, const PlaybackReport& report, const Verdic
            fmt::format("None of {} {} frames can be decoded: no usable configuration came.",
                        track.frames, side.name));
     } else if (track.starved_at_end || track.starvations > 0) {
-      find(findings, side.kind,
+      // What came back is a hole, which a viewer sees or hears as a stutter.
+      find(findings, track.starved_at_end ? side.kind : VerdictKind::stutters,
            fmt::format("The {} was away {} times, {} in all, while the other track ran{}: look at "
                        "the source, not at the network.",
                        side.name, track.starvations, format_duration(track.starved),
@@ -237,6 +238,8 @@ std::string_view to_string(VerdictKind kind) {
       return "picture suspect";
     case VerdictKind::late:
       return "late";
+    case VerdictKind::probe_limited:
+      return "probe limited";
     case VerdictKind::fine:
       return "fine";
   }

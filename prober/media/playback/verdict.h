@@ -21,6 +21,7 @@ enum class VerdictKind : std::uint8_t {
   out_of_sync,
   picture_suspect,
   late,
+  probe_limited,  // nothing wrong was seen, by a dial that its own limits cut short or delayed
   fine,
 };
 

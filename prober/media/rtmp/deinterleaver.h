@@ -44,6 +44,7 @@ class Deinterleaver {
   }
   void abort(std::uint8_t lane);
 
+  [[nodiscard]] bool is_idle() const { return active_ == kNone && held_.empty(); }
   [[nodiscard]] std::size_t held_octets() const { return held_octets_; }
 
  private:

@@ -40,6 +40,12 @@ std::optional<HandshakeForm> other_handshake(HandshakeForm form) {
   return std::nullopt;
 }
 
+// What a server can make happen any number of times; all else is a milestone.
+bool is_repeatable(Phase phase) {
+  return phase == Phase::stream_ended || phase == Phase::stream_resumed ||
+         phase == Phase::reconnect_requested || phase == Phase::notice;
+}
+
 std::uint32_t chunk_stream_of(prober::TagType type) {
   switch (type) {
     case prober::TagType::audio:
@@ -101,9 +107,12 @@ void RtmpClient::enter(Stage stage, Duration limit, Now now) {
 }
 
 void RtmpClient::tell(Phase phase, Now now, std::string text) {
-  if (events_.size() >= kEventsMax) {
+  if (is_repeatable(phase) && ++repeatable_events_ > kEventsMax) {
+    // The newest stay: whether the stream runs now counts for more than what was said before.
+    events_.erase(std::find_if(events_.begin(), events_.end(),
+                               [](const RtmpEvent& event) { return is_repeatable(event.phase); }));
+    --repeatable_events_;
     ++counters_.events_left_out;
-    return;
   }
   events_.push_back({.phase = phase, .at = now, .text = std::move(text)});
 }
@@ -163,6 +172,7 @@ void RtmpClient::read_chunks(std::span<const std::uint8_t> in, Now now) {
     const auto part = reader_.next(in);
     if (!part) break;
     route(*part, now);
+    if (requested_ && !outcome_ && lanes_.is_idle() && aggregates_.empty()) follow_request();
   }
   if (!reader_.failure().empty()) {
     fail(FailureKind::protocol, {},
@@ -312,14 +322,22 @@ PublishResult RtmpClient::publish_tag(const prober::TagHeader& tag,
 void RtmpClient::end(Now now) {
   on_timer(now);
   if (outcome_) return;
-  const bool created = stage_ == Stage::start || stage_ == Stage::media;
-  if (created) {
-    if (options_.direction == Direction::push) {
-      send_command(0, call_command("FCUnpublish", next_transaction_++, options_.url.stream));
-    }
-    send_command(0, delete_stream_command(next_transaction_++, stream_));
-  }
+  say_goodbye();
   finish({});
+}
+
+void RtmpClient::say_goodbye() {
+  if (stage_ != Stage::start && stage_ != Stage::media) return;
+  if (options_.direction == Direction::push) {
+    send_command(0, call_command("FCUnpublish", next_transaction_++, options_.url.stream));
+  }
+  send_command(0, delete_stream_command(next_transaction_++, stream_));
+}
+
+// The server asked for it and every tag is complete.
+void RtmpClient::follow_request() {
+  say_goodbye();
+  finish({.failure = {}, .next = std::move(requested_)});
 }
 
 std::span<const std::uint8_t> RtmpClient::output() const {
@@ -338,6 +356,7 @@ std::optional<RtmpEvent> RtmpClient::take_event() {
   if (events_.empty()) return std::nullopt;
   std::optional<RtmpEvent> event = std::move(events_.front());
   events_.pop_front();
+  if (is_repeatable(event->phase)) --repeatable_events_;
   return event;
 }
 

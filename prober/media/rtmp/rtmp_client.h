@@ -16,9 +16,10 @@
 // for the first tag; stalls are for those who look at the tags to judge.
 //
 // Bounds: the output (publish_tag says `full`; replies are left out and counted beyond
-// kReplyOctetsMax), commands (kCommandOctetsMax), events (kEventsMax, the rest counted), and those
-// of the parts. Never blocks on acknowledgements of the peer. Single thread; the sink must outlive
-// the client.
+// kReplyOctetsMax), commands (kCommandOctetsMax), events (each milestone comes once and is never
+// lost; of what a server can repeat the newest kEventsMax, the rest counted), and those of the
+// parts. Never blocks on acknowledgements of the peer. Single thread; the sink must outlive the
+// client.
 #pragma once
 
 #include <deque>
@@ -44,7 +45,7 @@ constexpr std::size_t kCommandOctetsMax = 65536;    // of one command
 constexpr std::size_t kGatheredOctetsMax = 262144;  // of all commands in progress
 constexpr std::size_t kControlOctetsMax = 64;       // of a control message that is looked at
 constexpr std::size_t kReplyOctetsMax = 65536;      // of output, past which pings go unanswered
-constexpr std::size_t kEventsMax = 128;             // not yet taken
+constexpr std::size_t kEventsMax = 128;             // of what can be repeated, not yet taken
 
 struct RtmpClientOptions {
   Direction direction = Direction::pull;
@@ -55,9 +56,10 @@ struct RtmpClientOptions {
   bool handshake_fallback = true;  // a handshake that fails offers the other form as the next
   std::string page_url;
   std::string swf_url;
-  bool subscribe = false;             // FCSubscribe before play; some CDNs start the pull on it
-  std::uint32_t buffer_ms = 3000;     // SetBufferLength; FMS meters its delivery by it
-  std::uint32_t chunk_octets = 4096;  // of what we push
+  bool allow_clear_redirects = false;  // from rtmps to rtmp: the URL's secrets would be readable
+  bool subscribe = false;              // FCSubscribe before play; some CDNs start the pull on it
+  std::uint32_t buffer_ms = 3000;      // SetBufferLength; FMS meters its delivery by it
+  std::uint32_t chunk_octets = 4096;   // of what we push
   std::size_t output_octets_max = std::size_t{4} << 20;
 
   Duration handshake_max = std::chrono::seconds(5);
@@ -147,8 +149,6 @@ class RtmpClient {
   [[nodiscard]] const std::optional<Outcome>& outcome() const { return outcome_; }
   [[nodiscard]] Stage stage() const { return stage_; }
   [[nodiscard]] bool is_publishing() const;
-  // What a ReconnectRequest named, for a shell that wants to follow before the server closes.
-  [[nodiscard]] const std::optional<Reconnect>& requested() const { return requested_; }
   [[nodiscard]] const RtmpCounters& counters() const { return counters_; }
 
  private:
@@ -167,6 +167,8 @@ class RtmpClient {
   void fail(FailureKind kind, std::string_view code, std::string sentence);
   void finish(Outcome outcome);
   void close_outcome(PeerClose how, Now now);
+  void say_goodbye();
+  void follow_request();
   void read_handshake(std::span<const std::uint8_t>& in, Now now);
   void read_chunks(std::span<const std::uint8_t> in, Now now);
   void send(MessageType type, std::uint32_t chunk_stream, std::uint32_t stream,
@@ -199,6 +201,7 @@ class RtmpClient {
   void on_started(Now now);
   void on_rejected(const AmfValue& info, FailureKind kind);
   [[nodiscard]] bool follow_redirect(const AmfValue& info);
+  [[nodiscard]] bool is_clear_redirect(const RtmpUrl& next) const;
   void on_reconnect_request(const AmfValue& info, Now now);
   [[nodiscard]] std::string shown(std::string_view text) const;
   [[nodiscard]] StreamName name_shown() const;
@@ -213,7 +216,7 @@ class RtmpClient {
   std::uint8_t phases_told_ = 0;  // bits of first_script, first_audio, first_video
   std::string ended_by_;          // the code after which a close is no failure
   std::optional<Outcome> outcome_;
-  std::optional<Reconnect> requested_;
+  std::optional<Reconnect> requested_;  // by a ReconnectRequest, until a tag is complete
 
   std::unique_ptr<Handshake> handshake_;  // until complete
   ChunkReader reader_;
@@ -235,6 +238,7 @@ class RtmpClient {
   std::vector<std::uint8_t> out_;
   std::size_t out_begin_ = 0;
   std::deque<RtmpEvent> events_;
+  std::size_t repeatable_events_ = 0;  // of events_
   RtmpCounters counters_;
 };
 

@@ -236,6 +236,13 @@ bool RtmpClient::follow_redirect(const AmfValue& info) {
     fail(FailureKind::redirected, code, allowed.error().message);
     return true;
   }
+  if (is_clear_redirect(*next)) {
+    fail(FailureKind::redirected, code,
+         fmt::format("the server redirects from rtmps to rtmp, to {}; what the URL holds would be "
+                     "readable on the way",
+                     next->masked(name_shown())));
+    return true;
+  }
   fail(FailureKind::redirected, code,
        fmt::format("the server redirects to {}", next->masked(name_shown())));
   outcome_->next = Reconnect{.why = Reconnect::Why::redirect,
@@ -245,9 +252,13 @@ bool RtmpClient::follow_redirect(const AmfValue& info) {
   return true;
 }
 
-// E-RTMP: the old server goes on serving, so this ends nothing; the target is kept for whoever
-// wants to go there, and a close after it is no failure. A target that leads in a circle is only
-// told.
+bool RtmpClient::is_clear_redirect(const RtmpUrl& next) const {
+  return options_.url.tls && !next.tls && !options_.allow_clear_redirects;
+}
+
+// E-RTMP: the old server goes on serving until its client has gone, which it does once the tag
+// that is coming is complete; a close before that is no failure. A target that leads in a circle,
+// or from TLS to none, is only told.
 void RtmpClient::on_reconnect_request(const AmfValue& info, Now now) {
   ++counters_.reconnect_requests;
   const auto next = resolve_reconnect(options_.url, info.text_of("tcUrl"));
@@ -260,6 +271,9 @@ void RtmpClient::on_reconnect_request(const AmfValue& info, Now now) {
   const bool same = next->text() == options_.url.text();
   if (options_.visited.size() > kHopsMax || (!same && !check_hop(options_.visited, *next))) {
     return tell(Phase::notice, now, "a ReconnectRequest leads in a circle or too far");
+  }
+  if (is_clear_redirect(*next)) {
+    return tell(Phase::notice, now, "a ReconnectRequest leads from rtmps to rtmp");
   }
   requested_ = Reconnect{.why = Reconnect::Why::request,
                          .url = *next,

@@ -3,61 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <vector>
 
+#include "base/url_text.h"
 #include "prober/media/rtmp/printable.h"
 
 namespace linkpilot::rtmp {
 namespace {
 
 constexpr std::string_view kMask = "***";
-constexpr std::size_t kSecretOctetsMin = 4;  // shorter values would mask ordinary words
+constexpr std::string_view kSeparators = "&?";
 
 auto bad_url(std::string words) {
   return linkpilot::fail(ErrorCode::invalid_argument, std::move(words));
-}
-
-char lowered(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), lowered);
-  return lower;
-}
-
-std::string percent_decoded(std::string_view text) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    std::uint8_t value = 0;
-    if (text[i] == '%' && i + 2 < text.size() &&
-        std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ptr ==
-            text.data() + i + 3) {
-      decoded.push_back(static_cast<char>(value));
-      i += 2;
-    } else {
-      decoded.push_back(text[i]);
-    }
-  }
-  return decoded;
-}
-
-// Calls `see(key, value)` for each "key=value" or bare value of the query behind the first '?'.
-template <typename See>
-void each_parameter(std::string_view text, See see) {
-  std::size_t at = text.find('?');
-  while (at != std::string_view::npos) {
-    const std::size_t next = text.find_first_of("&?", at + 1);
-    const std::string_view pair =
-        text.substr(at + 1, next == std::string_view::npos ? next : next - at - 1);
-    const std::size_t equals = pair.find('=');
-    if (equals == std::string_view::npos) {
-      see(std::string_view(), pair);
-    } else {
-      see(pair.substr(0, equals), pair.substr(equals + 1));
-    }
-    at = next;
-  }
 }
 
 bool is_secret(std::string_view key) { return key != "vhost"; }
@@ -65,7 +23,7 @@ bool is_secret(std::string_view key) { return key != "vhost"; }
 std::string mask_query(std::string_view text) {
   std::string masked(text.substr(0, text.find('?')));
   char separator = '?';
-  each_parameter(text, [&](std::string_view key, std::string_view value) {
+  each_parameter(text, kSeparators, [&](std::string_view key, std::string_view value) {
     masked += separator;
     separator = '&';
     if (!key.empty()) masked += std::string(key) + "=";
@@ -90,35 +48,6 @@ Path split_path(std::string_view path) {
   return {.app = path.substr(0, slash), .stream = path.substr(slash + 1)};
 }
 
-Status parse_host(std::string_view text, RtmpUrl& url) {
-  std::string_view port;
-  if (!text.empty() && text[0] == '[') {
-    const std::size_t close = text.find(']');
-    if (close == std::string_view::npos) return bad_url("the IPv6 address has no closing bracket");
-    url.host = lower_case(text.substr(1, close - 1));
-    if (url.host.find_first_not_of("0123456789abcdef:.%") != std::string::npos) {
-      return bad_url("what stands in brackets is not an IPv6 address");
-    }
-    const std::string_view rest = text.substr(close + 1);
-    if (!rest.empty() && rest[0] != ':') return bad_url("after ']' only ':' and a port may stand");
-    port = rest.empty() ? rest : rest.substr(1);
-  } else {
-    const std::size_t colon = text.find(':');
-    if (text.find(':', colon + 1) != std::string_view::npos && colon != std::string_view::npos) {
-      return bad_url("an IPv6 address must stand in brackets");
-    }
-    url.host = lower_case(text.substr(0, colon));
-    if (colon != std::string_view::npos) port = text.substr(colon + 1);
-  }
-  if (url.host.empty() || url.host.size() > 255) return bad_url("the host is missing or too long");
-  if (port.empty()) return {};
-  const auto parsed = std::from_chars(port.data(), port.data() + port.size(), url.port);
-  if (parsed.ec != std::errc() || parsed.ptr != port.data() + port.size() || url.port == 0) {
-    return bad_url("the port is not a number from 1 to 65535");
-  }
-  return {};
-}
-
 std::string origin_of(const RtmpUrl& url) {
   const bool ipv6 = url.host.find(':') != std::string::npos;
   const std::string host = ipv6 ? "[" + url.host + "]" : url.host;
@@ -130,7 +59,8 @@ std::string origin_of(const RtmpUrl& url) {
 Status parse_scheme(std::string_view& text, RtmpUrl& url) {
   const std::size_t mark = text.find("://");
   if (mark == std::string_view::npos || mark > 16) {
-    return bad_url("a URL begins with rtmp:// or rtmps://");
+    return bad_url(
+        "a URL begins with rtmp:// or rtmps:// (or, of an FLV stream, with http:// or https://)");
   }
   const std::string scheme = lower_case(text.substr(0, mark));
   if (scheme != "rtmp" && scheme != "rtmps") {
@@ -159,21 +89,10 @@ std::string RtmpUrl::redact(std::string_view text, StreamName name) const {
   const auto collect = [&secrets](std::string_view key, std::string_view value) {
     if (is_secret(key)) secrets.emplace_back(value);
   };
-  each_parameter(app, collect);
-  each_parameter(stream, collect);
+  each_parameter(app, kSeparators, collect);
+  each_parameter(stream, kSeparators, collect);
   if (name == StreamName::hide) secrets.push_back(stream.substr(0, stream.find('?')));
-  // The longest first: one secret may be part of another.
-  std::sort(secrets.begin(), secrets.end(),
-            [](const std::string& a, const std::string& b) { return a.size() > b.size(); });
-  std::string redacted(text);
-  for (const std::string& secret : secrets) {
-    if (secret.size() < kSecretOctetsMin) continue;
-    for (std::size_t at = 0; (at = redacted.find(secret, at)) != std::string::npos;
-         at += kMask.size()) {
-      redacted.replace(at, secret.size(), kMask);
-    }
-  }
-  return redacted;
+  return mask_secrets(text, std::move(secrets));
 }
 
 Result<RtmpUrl> parse_rtmp_url(std::string_view text, UrlExtent extent) {
@@ -187,17 +106,12 @@ Result<RtmpUrl> parse_rtmp_url(std::string_view text, UrlExtent extent) {
   RtmpUrl url;
   if (Status status = parse_scheme(text, url); !status) return tl::unexpected(status.error());
   const std::size_t slash = text.find_first_of("/?");
-  std::string_view authority = text.substr(0, slash);
-  if (const std::size_t at = authority.rfind('@'); at != std::string_view::npos) {
-    const std::string_view user_info = authority.substr(0, at);
-    const std::size_t colon = user_info.find(':');
-    url.user = percent_decoded(user_info.substr(0, colon));
-    if (colon != std::string_view::npos) {
-      url.password = percent_decoded(user_info.substr(colon + 1));
-    }
-    authority = authority.substr(at + 1);
-  }
-  if (Status status = parse_host(authority, url); !status) return tl::unexpected(status.error());
+  Result<UrlAuthority> authority = parse_authority(text.substr(0, slash));
+  if (!authority) return tl::unexpected(authority.error());
+  url.user = std::move(authority->user);
+  url.password = std::move(authority->password);
+  url.host = std::move(authority->host);
+  if (authority->port != 0) url.port = authority->port;
   if (slash == std::string_view::npos || text[slash] != '/' || slash + 1 == text.size()) {
     return bad_url("the URL names no application; it should be rtmp://host/app/stream");
   }

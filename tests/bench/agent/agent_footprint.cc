@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <asio/io_context.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -15,6 +14,7 @@
 #include <sstream>
 #include <vector>
 
+#include "base/runtime/command_line.h"
 #include "tests/component/agent/agent_process.h"
 #include "tests/component/agent/scripted_collector.h"
 
@@ -108,11 +108,12 @@ int main(int argc, char** argv) {
   int peers = 100;
   int interval_ms = 100;
   int seconds = 15;
-  CLI::App app("What one agent costs with many peers");
-  app.add_option("--peers", peers)->check(CLI::Range(1, 1000));
-  app.add_option("--interval-ms", interval_ms)->check(CLI::Range(1, 10'000));
-  app.add_option("--seconds", seconds)->check(CLI::Range(1, 600));
-  CLI11_PARSE(app, argc, argv);
+  linkpilot::CommandLine words("What one agent costs with many peers");
+  linkpilot::Command app = words.root();
+  app.option("--peers", peers).range(1, 1000);
+  app.option("--interval-ms", interval_ms).range(1, 10'000);
+  app.option("--seconds", seconds).range(1, 600);
+  if (const auto code = words.parse(argc, argv)) return *code;
 
   asio::io_context loop;
   Fleet fleet(loop, peers, std::chrono::milliseconds(interval_ms));

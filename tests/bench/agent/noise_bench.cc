@@ -6,13 +6,13 @@
 // per skip in the file of --dump.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "base/runtime/command_line.h"
 #include "tests/support/link_noise.h"
 
 namespace linkpilot::agent {
@@ -95,18 +95,19 @@ nlohmann::json run(const Settings& settings, const Scenario& scenario, std::ofst
 
 int main(int argc, char** argv) {
   using namespace linkpilot::agent;
-  CLI::App app{"Simulated days of lossy links; prints the skips of each day as one JSON object."};
+  linkpilot::CommandLine words(
+      "Simulated days of lossy links; prints the skips of each day as one JSON object.");
+  linkpilot::Command app = words.root();
   Settings settings;
-  app.add_option("--days", settings.days, "how many")->check(CLI::Range(1, 10'000));
-  app.add_option("--first-day", settings.first_day, "number of the first, for shares of a run");
-  app.add_option("--pairs", settings.pairs, "of nodes; two links each")
-      ->check(CLI::Range(1, 10'000));
-  app.add_option("--seed", settings.seed, "of all draws");
-  app.add_option("--jitter-ms", settings.jitter_ms, "uniform, on top of each link's delay")
-      ->check(CLI::Range(0.0, 10.0));
-  app.add_flag("!--unsteered", settings.steer, "leave the probes' phases where chance put them");
-  app.add_option("--dump", settings.dump, "write a line per skip into this file");
-  CLI11_PARSE(app, argc, argv);
+  app.option("--days", settings.days, "how many").range(1, 10'000);
+  app.option("--first-day", settings.first_day, "number of the first, for shares of a run");
+  app.option("--pairs", settings.pairs, "of nodes; two links each").range(1, 10'000);
+  app.option("--seed", settings.seed, "of all draws");
+  app.option("--jitter-ms", settings.jitter_ms, "uniform, on top of each link's delay")
+      .range(0.0, 10.0);
+  app.flag("!--unsteered", settings.steer, "leave the probes' phases where chance put them");
+  app.option("--dump", settings.dump, "write a line per skip into this file");
+  if (const auto code = words.parse(argc, argv)) return *code;
   std::ofstream dump;
   if (!settings.dump.empty()) dump.open(settings.dump);
   nlohmann::json out;

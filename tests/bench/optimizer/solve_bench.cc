@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <time.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <fstream>
@@ -15,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/rng.h"
+#include "base/runtime/command_line.h"
 #include "optimizer/paths/path_kernel.h"
 #include "optimizer/paths/path_solver.h"
 #include "tests/unit/optimizer/path_reference.h"
@@ -267,21 +267,22 @@ int run(const PathProblem& problem, int runs, const std::string& directory) {
 }  // namespace linkpilot::optimizer
 
 int main(int argc, char** argv) {
-  CLI::App app{
-      "Times path searches; prints samples in milliseconds of CPU time as one JSON object."};
+  linkpilot::CommandLine words(
+      "Times path searches; prints samples in milliseconds of CPU time as one JSON object.");
+  linkpilot::Command app = words.root();
   std::size_t nodes = 1000;
   int hubs = 0;
   int runs = 9;
   std::string weights;
   std::string directory;
   bool json = false;
-  app.add_option("--nodes", nodes, "nodes of the synthetic network")->check(CLI::Range(2, 4096));
-  app.add_option("--hubs", hubs, "only hubs relay (not built yet)");
-  app.add_option("--weights", weights, "square matrix of milliseconds instead");
-  app.add_option("--runs", runs, "how often a full solve is timed")->check(CLI::Range(1, 1000));
-  app.add_option("--dump", directory, "write every pair's paths as CSV into this directory");
-  app.add_flag("--json", json, "accepted for symmetry: the output is always JSON");
-  CLI11_PARSE(app, argc, argv);
+  app.option("--nodes", nodes, "nodes of the synthetic network").range(2, 4096);
+  app.option("--hubs", hubs, "only hubs relay (not built yet)");
+  app.option("--weights", weights, "square matrix of milliseconds instead");
+  app.option("--runs", runs, "how often a full solve is timed").range(1, 1000);
+  app.option("--dump", directory, "write every pair's paths as CSV into this directory");
+  app.flag("--json", json, "accepted for symmetry: the output is always JSON");
+  if (const auto code = words.parse(argc, argv)) return *code;
   if (hubs != 0) {
     fmt::print(stderr, "solve: --hubs is not built yet: every node may relay\n");
     return 2;

@@ -3,10 +3,10 @@
 // JSON; all its counts should be 0.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <random>
 
+#include "base/runtime/command_line.h"
 #include "prober/media/flv/synthetic_stream.h"
 #include "prober/media/playback/stream_analyzer.h"
 
@@ -63,10 +63,11 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app{"An hour of clean frames on synthetic time: stalls that a dial invents"};
-  app.add_option("--hours", options.hours)->check(CLI::Range(0.01, 24.0));
-  app.add_option("--jitter-ms", options.jitter_ms)->check(CLI::Range(0.0, 150.0));
-  app.add_option("--seed", options.seed);
-  CLI11_PARSE(app, argc, argv);
+  CommandLine words("An hour of clean frames on synthetic time: stalls that a dial invents");
+  const Command app = words.root();
+  app.option("--hours", options.hours).range(0.01, 24.0);
+  app.option("--jitter-ms", options.jitter_ms).range(0.0, 150.0);
+  app.option("--seed", options.seed);
+  if (const auto code = words.parse(argc, argv)) return *code;
   return run(options);
 }

@@ -5,13 +5,13 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/runtime/command_line.h"
 #include "prober/media/dial/dial.h"
 #include "prober/media/dial/dial_loop_socket.h"
 
@@ -110,11 +110,12 @@ int run(const Load& load) {
 
 int main(int argc, char** argv) {
   Load load;
-  CLI::App app{"Many pulls of one URL on one loop: what they cost"};
-  app.add_option("URL", load.url)->required();
-  app.add_option("--pulls", load.pulls);
-  app.add_option("--seconds", load.seconds, "of the steady window");
-  app.add_option("--opening-seconds", load.opening_seconds, "until all must be open");
-  CLI11_PARSE(app, argc, argv);
+  linkpilot::CommandLine words("Many pulls of one URL on one loop: what they cost");
+  linkpilot::Command app = words.root();
+  app.option("URL", load.url).required();
+  app.option("--pulls", load.pulls);
+  app.option("--seconds", load.seconds, "of the steady window");
+  app.option("--opening-seconds", load.opening_seconds, "until all must be open");
+  if (const auto code = words.parse(argc, argv)) return *code;
   return run(load);
 }

@@ -8,11 +8,11 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 #include <vector>
 
+#include "base/runtime/command_line.h"
 #include "prober/stamp/engine.h"
 
 namespace {
@@ -50,23 +50,20 @@ struct Totals {
 
 Arguments parse(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app("One STAMP engine on a tick");
-  app.add_option("--self", arguments.self, "own node number");
-  app.add_option("--address", arguments.addresses, "own addresses, one per port")->required();
-  app.add_option("--port", arguments.port, "UDP port of the reflectors");
-  app.add_option("--peer", arguments.peers, "NODE/PORT@ADDRESS:UDP_PORT");
-  app.add_option("--interval-ns", arguments.interval_ns, "between probes of one link");
-  app.add_option("--flows", arguments.flows);
-  app.add_option("--ceiling", arguments.ceiling, "probes per second");
-  app.add_option("--reflect-ceiling", arguments.reflect_ceiling, "answers per second");
-  app.add_option("--tick-us", arguments.tick_us);
-  app.add_option("--seconds", arguments.seconds);
-  app.add_option("--results", arguments.results, "CSV of every probe: flow,sequence,rtt_ns");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    std::exit(app.exit(error));
-  }
+  linkpilot::CommandLine words("One STAMP engine on a tick");
+  linkpilot::Command app = words.root();
+  app.option("--self", arguments.self, "own node number");
+  app.option("--address", arguments.addresses, "own addresses, one per port").required();
+  app.option("--port", arguments.port, "UDP port of the reflectors");
+  app.option("--peer", arguments.peers, "NODE/PORT@ADDRESS:UDP_PORT");
+  app.option("--interval-ns", arguments.interval_ns, "between probes of one link");
+  app.option("--flows", arguments.flows);
+  app.option("--ceiling", arguments.ceiling, "probes per second");
+  app.option("--reflect-ceiling", arguments.reflect_ceiling, "answers per second");
+  app.option("--tick-us", arguments.tick_us);
+  app.option("--seconds", arguments.seconds);
+  app.option("--results", arguments.results, "CSV of every probe: flow,sequence,rtt_ns");
+  if (const auto code = words.parse(argc, argv)) std::exit(*code);
   return arguments;
 }
 

@@ -156,6 +156,7 @@ TEST(DialExporter, EndsBeforeItsScrapersPatience) {
       answer_to(exporter->port(),
                 ask("/probe?target=" + server.url(), "X-Prometheus-Scrape-Timeout-Seconds: 1\r\n"));
   EXPECT_THAT(page, HasSubstr("probe_success 0\n"));
+  EXPECT_THAT(page, HasSubstr("probe_dial_failure{stage=\"response\",kind=\"timeout\"} 1\n"));
   expect_clean_under_promtool(page);
 }
 

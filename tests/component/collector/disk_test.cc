@@ -21,10 +21,7 @@ TEST(CollectorDisk, AFullDiskStopsAcknowledgementsAndNothingElse) {
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b"}));
   ASSERT_TRUE(fleet.live([&] {
     return fleet.at("a").acked() >= 2 && !fleet.at("a").heard.tables.empty() &&
            !fleet.at("b").heard.tables.empty();

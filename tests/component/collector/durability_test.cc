@@ -64,10 +64,7 @@ TEST(CollectorDurability, KilledAgainAndAgainUnderLoadItLosesNothingAndCountsNot
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b"}));
   ASSERT_TRUE(fleet.live([&] { return fleet.at("a").acked() >= 2; }));
   ScriptedAgent* agent = &fleet.at("a");
   const std::uint64_t first = agent->sequence + 1;
@@ -107,10 +104,7 @@ TEST(CollectorDurability, AFileSystemThatIsFullStopsAcknowledgementsUntilThereIs
   ASSERT_EQ(mount("tmpfs", store.c_str(), "tmpfs", 0, "size=8m"), 0);
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b"}));
   ASSERT_TRUE(fleet.live([&] { return fleet.at("a").acked() >= 2; }));
   ScriptedAgent& agent = fleet.at("a");
   const std::uint64_t first = agent.sequence + 1;
@@ -152,10 +146,7 @@ TEST(CollectorDurability, ASyncThatFailsAcknowledgesNothingAndLosesNothing) {
   unsetenv("LD_PRELOAD");
   setenv("ASAN_OPTIONS", before.c_str(), 1);
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b"}));
   ScriptedAgent& agent = fleet.at("a");
   ASSERT_TRUE(fleet.live([&] { return agent.acked() >= 2; }));
   const std::uint64_t first = agent.sequence + 1;

@@ -22,10 +22,7 @@ class CollectorFaults : public testing::Test {
  protected:
   CollectorFaults() : process(kSettings), fleet(process) {
     process.start();
-    for (const char* name : {"a", "b", "c", "d"}) {
-      fleet.add(name);
-      EXPECT_TRUE(fleet.greet(name));
-    }
+    EXPECT_TRUE(fleet.bring_up({"a", "b", "c", "d"}));
     EXPECT_TRUE(fleet.live([&] { return fleet.routes_to("a", fleet.at("b").id()); }));
   }
   // Both ends say so, in both directions.

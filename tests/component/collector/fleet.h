@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <set>
@@ -38,6 +39,16 @@ class ScriptedFleet {
     ScriptedAgent& agent = at(handle);
     const std::size_t before = agent.heard.welcomes.size();
     return run([&] { return agent.heard.welcomes.size() > before; }, [&] { agent.hello(); });
+  }
+
+  // Enrolled, connected and welcome, all of them.
+  bool bring_up(std::initializer_list<const char*> names) {
+    bool all = true;
+    for (const char* name : names) {
+      add(name);
+      all = greet(name) && all;
+    }
+    return all;
   }
 
   // Runs with every agent pinging and reporting, until `done`.
@@ -93,5 +104,16 @@ class ScriptedFleet {
   std::map<std::string, CurveKeyPair> keys_;
   std::map<std::string, std::unique_ptr<ScriptedAgent>> agents_;
 };
+
+// Runs the loop until the collector lists a key that it refused; what it lists then.
+inline nlohmann::json await_refused_keys(asio::io_context& loop, const CollectorProcess& process) {
+  nlohmann::json refused = nlohmann::json::array();
+  (void)run_until(loop, [&] {
+    const nlohmann::json listed = process.get("/v1/refused").json();
+    if (listed.is_object()) refused = listed.value("refused_keys", nlohmann::json::array());
+    return !refused.empty();
+  });
+  return refused;
+}
 
 }  // namespace linkpilot::collector

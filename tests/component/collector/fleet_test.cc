@@ -11,10 +11,7 @@ TEST(CollectorFleet, DroppingAKeyFileMakesANodeMeasuredAndRoutableEverywhere) {
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b", "c"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name)) << name;
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b", "c"}));
   ASSERT_TRUE(fleet.live([&] {
     return fleet.routes_to("a", fleet.at("c").id()) && fleet.routes_to("b", fleet.at("a").id()) &&
            fleet.routes_to("c", fleet.at("b").id());
@@ -35,10 +32,7 @@ TEST(CollectorFleet, ANodeThatDiesLeavesEveryTableWithTheReasonAndReturns) {
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b", "c"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b", "c"}));
   const NodeId c = fleet.at("c").id();
   ASSERT_TRUE(fleet.live([&] { return fleet.routes_to("a", c) && fleet.routes_to("b", c); }));
 
@@ -80,10 +74,7 @@ TEST(CollectorFleet, KilledAndStartedAgainItKeepsWhatItAcknowledgedAndCountsNoth
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b"}));
   ASSERT_TRUE(fleet.live([&] {
     return fleet.at("a").acked() >= 5 && fleet.at("b").acked() >= 5 &&
            !fleet.at("a").heard.tables.empty();
@@ -137,10 +128,7 @@ TEST(CollectorFleet, AnAlarmOfBothEndsMovesTheRoutesAtOnce) {
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b", "c"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b", "c"}));
   const NodeId a = fleet.at("a").id();
   const NodeId b = fleet.at("b").id();
   ASSERT_TRUE(fleet.live([&] { return fleet.routes_to("a", b); }));
@@ -161,10 +149,7 @@ TEST(CollectorFleet, ARevokedAgentIsToldAndLeavesEveryTable) {
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b", "c"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b", "c"}));
   const NodeId c = fleet.at("c").id();
   ASSERT_TRUE(fleet.live([&] { return fleet.routes_to("a", c) && fleet.routes_to("b", c); }));
   process.revoke("c");

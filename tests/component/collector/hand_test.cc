@@ -22,10 +22,7 @@ class CollectorHand : public testing::Test {
   // Nodes a, b, c in one (unnamed) region, all routable.
   void bring_up() {
     process.start();
-    for (const char* name : {"a", "b", "c"}) {
-      fleet.add(name);
-      ASSERT_TRUE(fleet.greet(name)) << name;
-    }
+    ASSERT_TRUE(fleet.bring_up({"a", "b", "c"}));
     a = fleet.at("a").id();
     b = fleet.at("b").id();
     c = fleet.at("c").id();

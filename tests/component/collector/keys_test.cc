@@ -27,15 +27,11 @@ TEST(CollectorKeys, AnAgentIsEnrolledThroughTheApiAndRevokedWithItsConnection) {
   const CurveKeyPair keys = make_curve_key_pair();
   ScriptedAgent agent(loop, "tokyo", keys, process.public_key(), process.endpoint());
   ASSERT_TRUE(run_until(loop, [&] { return agent.handshake_refused(); }));
-  nlohmann::json refused;
-  ASSERT_TRUE(run_until(loop, [&] {
-    refused = process.get("/v1/refused").json();
-    return !refused["refused_keys"].empty();
-  }));
-  ASSERT_EQ(refused["refused_keys"].size(), 1U) << refused.dump();
-  EXPECT_EQ(refused["refused_keys"][0]["public_key"], keys.public_key);
-  EXPECT_EQ(refused["refused_keys"][0]["address"], "127.0.0.1");
-  EXPECT_GE(refused["refused_keys"][0]["count"].get<int>(), 1);
+  const nlohmann::json refused = await_refused_keys(loop, process);
+  ASSERT_EQ(refused.size(), 1U) << refused.dump();
+  EXPECT_EQ(refused[0]["public_key"], keys.public_key);
+  EXPECT_EQ(refused[0]["address"], "127.0.0.1");
+  EXPECT_GE(refused[0]["count"].get<int>(), 1);
 
   const auto enrolled =
       order(process, {{"action", "enrol"}, {"node", "tokyo"}, {"public_key", keys.public_key}});
@@ -69,8 +65,7 @@ TEST(CollectorKeys, AnAgentIsEnrolledThroughTheApiAndRevokedWithItsConnection) {
   for (const Refused& told : agent.heard.refusals) {
     EXPECT_THAT(told.reason, HasSubstr("not enrolled"));
   }
-  ASSERT_TRUE(
-      run_until(loop, [&] { return !process.get("/v1/refused").json()["refused_keys"].empty(); }));
+  EXPECT_FALSE(await_refused_keys(loop, process).empty());
   EXPECT_EQ(order(process, {{"action", "revoke"}, {"node", "tokyo"}}).status, 404);
 }
 
@@ -78,10 +73,7 @@ TEST(CollectorKeys, AnAgentChangesItsKeyWithoutLosingAReport) {
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b"}));
   ASSERT_TRUE(fleet.live([&] { return fleet.at("a").acked() >= 3; }));
   const CurveKeyPair next = make_curve_key_pair();
   EXPECT_EQ(order(process, {{"action", "rekey_finish"}, {"node", "a"}}).status, 409);
@@ -122,10 +114,7 @@ TEST(CollectorKeys, TheHolderOfAKeyCannotSpeakOfAnotherNodesLinks) {
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b", "c"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b", "c"}));
   const NodeId b = fleet.at("b").id();
   const NodeId c = fleet.at("c").id();
   ASSERT_TRUE(fleet.live([&] { return fleet.routes_to("b", c); }));
@@ -180,10 +169,7 @@ TEST(CollectorKeys, AReloadedSignerSignsEveryTableAnew) {
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b"}));
   ASSERT_TRUE(fleet.live([&] { return fleet.routes_to("a", fleet.at("b").id()); }));
   const std::vector<std::uint8_t> before = fleet.at("a").heard.tables.back().signer;
   const SigningKey next = make_signing_key();
@@ -203,10 +189,7 @@ TEST(CollectorKeys, AuthenticatedPlansCarryOneSecretPerPairAndShowItToNobodyElse
   CollectorProcess process("\n[probing]\nauthenticate = true\n");
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b", "c"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b", "c"}));
   ASSERT_TRUE(fleet.live([&] {
     return fleet.at("a").heard.plans.back().links.size() == 2 &&
            fleet.at("b").heard.plans.back().links.size() == 2;

@@ -33,11 +33,9 @@ TEST(CollectorRefusal, AnUnknownKeyIsRefusedAndListedWithItsAddress) {
   ScriptedAgent agent(loop, "stranger", stranger, process.public_key(), process.endpoint());
   agent.hello();
   ASSERT_TRUE(run_until(loop, [&] { return agent.handshake_refused(); }));
-  nlohmann::json refused;
-  ASSERT_TRUE(run_until(loop, [&] {
-    refused = process.get("/v1/agents").json()["refused_keys"];
-    return refused.is_array() && !refused.empty();
-  }));
+  const nlohmann::json refused = await_refused_keys(loop, process);
+  ASSERT_FALSE(refused.empty());
+  EXPECT_EQ(process.get("/v1/agents").json()["refused_keys"].size(), refused.size());
   EXPECT_EQ(refused[0]["public_key"], stranger.public_key);
   EXPECT_THAT(refused[0]["address"].get<std::string>(), HasSubstr("127.0.0.1"));
   EXPECT_NE(refused[0]["last_at"], "");
@@ -100,10 +98,7 @@ TEST(CollectorRefusal, AStolenKeyCanLieOnlyAboutItsOwnNode) {
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b", "c"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b", "c"}));
   const LinkId others{{fleet.at("b").id(), PortIndex{0}}, {fleet.at("c").id(), PortIndex{0}}};
   ASSERT_TRUE(fleet.live([&] { return fleet.routes_to("b", fleet.at("c").id()); }));
   fleet.at("a").alarm(others, LinkState::dead, true);
@@ -124,10 +119,7 @@ TEST(CollectorRefusal, AForgedAlarmAboutAHealthyLinkIsUndoneByTheSamplesOfItsEnd
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b", "c"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b", "c"}));
   const LinkId link{{fleet.at("a").id(), PortIndex{0}}, {fleet.at("b").id(), PortIndex{0}}};
   const auto state = [&] {
     const nlohmann::json links = process.get("/v1/links?from=a&to=b").json()["links"];
@@ -144,10 +136,7 @@ TEST(CollectorRefusal, AClockAnHourWrongIsToldAndItsFutureSamplesAreRefused) {
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b"}));
   Report report;
   ASSERT_TRUE(fleet.run(
       [&] {
@@ -186,10 +175,7 @@ TEST(CollectorApi, MetricsAreCleanUnderPromtool) {
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"a", "b"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"a", "b"}));
   ASSERT_TRUE(
       fleet.live([&] { return process.get("/v1/status").json()["tables"]["loaded"] == 2; }));
   const CollectorProcess::Response metrics = process.get("/metrics");
@@ -209,10 +195,7 @@ TEST(CollectorApi, EveryEndpointAnswersInItsShape) {
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"tokyo", "paris"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"tokyo", "paris"}));
   ASSERT_TRUE(
       fleet.live([&] { return process.get("/v1/status").json()["tables"]["loaded"] == 2; }));
   ASSERT_TRUE(fleet.live([&] { return !process.get("/v1/samples").json()["samples"].empty(); }));
@@ -256,10 +239,7 @@ TEST(CollectorApi, AProbeNeedsTheTokenAndIsAnsweredByTheAgent) {
   CollectorProcess process;
   process.start();
   ScriptedFleet fleet(process);
-  for (const char* name : {"tokyo", "paris"}) {
-    fleet.add(name);
-    ASSERT_TRUE(fleet.greet(name));
-  }
+  ASSERT_TRUE(fleet.bring_up({"tokyo", "paris"}));
   ASSERT_TRUE(fleet.live([&] { return !process.get("/v1/links").json()["links"].empty(); }));
   const std::string order = R"({"from":"tokyo","to":"paris","count":3,"interval_ms":5})";
   EXPECT_EQ(process.post("/v1/probe", order, "").status, 401);

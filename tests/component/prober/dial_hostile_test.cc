@@ -67,7 +67,8 @@ TEST(DialOfAHostileServer, EndsAtEachStageOfTheOpening) {
       {"resets after C1", "handshake reset",
        [](ScriptedPeer& p) {
          (void)p.send({3});
-         (void)p.pause(std::chrono::milliseconds(50));
+         // A client that is not woken before sees a connection that was never made.
+         (void)p.pause(std::chrono::milliseconds(400));
          p.reset();
        }},
       {"trickles S1", "handshake timeout",
@@ -124,13 +125,13 @@ TEST(DialOfAHostileServer, EndsBehindThePlayThatWasAccepted) {
          p.finish_sending();
          p.hold();
        }},
-      {"a key frame that trickles for ever", "cannot open",
+      {"a key frame that trickles for ever", "media no_media",
        [](ScriptedPeer& p) {
          if (!start_play(p)) return;
          p.trickle(rtmp::message({.chunk_stream = 6, .type = 9}, rtmp::filler(60'000, 0x17)));
        },
        [](DialRequest& request) { request.deadlines.first_media = std::chrono::seconds(4); }},
-      {"sound behind a script that never ends", "cannot open",
+      {"sound behind a script that never ends", "media no_media",
        [](ScriptedPeer& p) {
          if (!start_play(p)) return;
          rtmp::Bytes script =
@@ -139,6 +140,21 @@ TEST(DialOfAHostileServer, EndsBehindThePlayThatWasAccepted) {
          p.send(script);
          p.send(rtmp::message({.chunk_stream = 4, .type = 8}, {0xaf, 1, 2, 3}));
          p.hold();
+       }},
+      {"unpublished before any media", "media no_media NetStream.Play.UnpublishNotify",
+       [](ScriptedPeer& p) {
+         if (!start_play(p)) return;
+         p.send_status("NetStream.Play.UnpublishNotify");
+         p.hold();
+       },
+       [](DialRequest& request) { request.deadlines.first_media = std::chrono::seconds(9); }},
+      {"never a key frame", "media not_decodable",
+       [](ScriptedPeer& p) {
+         if (!start_play(p)) return;
+         const rtmp::Bytes inter{0x27, 1, 0, 0, 0, 0, 0, 0, 3, 0x41, 0x9a, 0x80};
+         while (p.send(rtmp::message({.chunk_stream = 6, .type = 9}, inter)) &&
+                p.pause(std::chrono::milliseconds(40))) {
+         }
        }},
       {"media without Play.Start", "opened",
        [](ScriptedPeer& p) {
@@ -244,8 +260,108 @@ TEST(DialOfAHostileServer, TellsTheEndsOfAPushApart) {
          p.hold();
        },
        as_push},
+      {"takes it slowly", "opened",
+       [](ScriptedPeer& p) {
+         p.open_until("publish") && p.send_status("NetStream.Publish.Start")
+             ? p.sip(20'000, std::chrono::milliseconds(100))
+             : void();
+       },
+       [](DialRequest& request) {
+         as_push(request);
+         request.length = std::chrono::seconds(5);
+         request.push.stream.video_rate = BitsPerSecond{8'000'000};
+       }},
   };
-  dial_all(cases);
+  const DialReport slow = dial_all(cases).at("takes it slowly");
+  EXPECT_EQ(slow.verdict.kind, VerdictKind::stutters) << slow.verdict.sentence;
+  EXPECT_NE(slow.verdict.sentence.find("more slowly than it was paced"), std::string::npos);
+}
+
+// Pushes begin behind whatever a server says before, all of it in one read.
+TEST(DialOfAHostileServer, BeginsAPushBehindAFloodOfStatuses) {
+  const std::vector<Case> cases{
+      {"a flood", "opened",
+       [](ScriptedPeer& p) {
+         if (!p.open_until("publish")) return;
+         rtmp::Bytes flood;
+         const auto say = [&flood](std::string_view code) {
+           rtmp::Bytes body;
+           rtmp::AmfWriter writer(body);
+           writer.text("onStatus").number(0).null().object();
+           writer.name("level").text("status").name("code").text(code).end();
+           rtmp::append(flood, rtmp::message({.chunk_stream = 3, .type = 20, .stream = 1}, body));
+         };
+         for (int i = 0; i < 400; ++i) say("NetStream.Some.Notice");
+         say("NetStream.Publish.Start");
+         (void)p.send(flood);
+         p.hold();
+       },
+       as_push}};
+  const DialReport report = dial_all(cases).at("a flood");
+  EXPECT_TRUE(report.push && report.push->held);
+  EXPECT_GT(report.push->tags, 10U);
+}
+
+TEST(DialOfAHostileServer, EndsWithinItsOpeningAndItsWholeAndSaysWhereItWas) {
+  const auto silent = [](ScriptedPeer& p) { p.handshake() ? p.hold() : void(); };
+  const std::vector<Case> cases{
+      {"opening", "connect timeout", silent,
+       [](DialRequest& request) { request.deadlines.opening = std::chrono::milliseconds(400); }},
+      {"whole", "connect timeout", silent,
+       [](DialRequest& request) { request.deadlines.whole = std::chrono::milliseconds(400); }},
+      {"whole of a stream that runs", "opened",
+       [](ScriptedPeer& p) {
+         if (start_play(p)) play(p, std::chrono::seconds(60));
+       },
+       [](DialRequest& request) {
+         request.length = std::chrono::seconds(60);
+         request.deadlines.whole = std::chrono::seconds(3);
+       }},
+  };
+  const auto reports = dial_all(cases);
+  EXPECT_NE(reports.at("opening").failure->sentence.find("as a whole"), std::string::npos);
+  EXPECT_NE(reports.at("whole").failure->sentence.find("the time for the dial"), std::string::npos);
+  EXPECT_EQ(reports.at("whole of a stream that runs").end, DialEnd::watched);
+}
+
+TEST(DialOfAHostileServer, SaysWhereItWasWhenItIsStopped) {
+  const ScriptedServer server([](ScriptedPeer& p) { p.handshake() ? p.hold() : void(); });
+  DialRun run;
+  DialRequest request = patient(loopback_request(server.url()));
+  const DialReport report = run.run(request, [](Dial& dial) {
+    if (dial.progress().newest == DialPhase::handshake) dial.stop();
+  });
+  EXPECT_EQ(verdict_of(report), "connect stopped");
+  EXPECT_EQ(report.end, DialEnd::stopped);
+}
+
+TEST(DialOfAHostileServer, MovesOnWhenTheServerAsksForItAndKeepsItsOpening) {
+  const ScriptedServer second([](ScriptedPeer& p) {
+    if (start_play(p)) play(p, std::chrono::seconds(60));
+  });
+  const std::string app = second.url("live");
+  const ScriptedServer first([&app](ScriptedPeer& p) {
+    if (!start_play(p)) return;
+    play(p, std::chrono::milliseconds(1500));
+    p.send_status("NetStream.Play.UnpublishNotify");
+    p.send_command([&](rtmp::AmfWriter& writer) {
+      writer.text("onStatus").number(0).null().object();
+      writer.name("level").text("status");
+      writer.name("code").text("NetConnection.Connect.ReconnectRequest");
+      writer.name("tcUrl").text(app).end();
+    });
+    p.hold();  // it does not close
+  });
+  DialRun run;
+  DialRequest request = patient(loopback_request(first.url(), std::chrono::seconds(5)));
+  request.policy.allowed = parse_ranges("loopback").value();
+  const DialReport report = run.run(request);
+  EXPECT_EQ(verdict_of(report), "opened") << report.verdict.sentence;
+  ASSERT_EQ(report.hops.size(), 2U);
+  EXPECT_EQ(report.hops[1].why, "reconnect request");
+  EXPECT_EQ(report.end, DialEnd::watched) << "what the first server said of its stream is over";
+  EXPECT_EQ(opening_hop(report), &report.hops.front());
+  for (const PhaseSpan& span : phase_spans(report)) EXPECT_LE(span.from, span.to);
 }
 
 bool send_redirect(ScriptedPeer& peer, const std::string& target) {

@@ -94,6 +94,14 @@ TEST(DialOfAName, JudgesAddressesAfterDns) {
   EXPECT_NE(report.verdict.sentence.find("metadata"), std::string::npos);
 }
 
+TEST(DialOfAName, TakesAnOverrideInAnyCase) {
+  DialRequest request =
+      loopback_request(fmt::format("rtmp://Media.test:{}/live/x", rtmp::free_port()));
+  request.resolver.overrides = {{.host = "mEDIA.Test.", .address = IpAddress::v4(127, 0, 0, 1)}};
+  DialRun run;
+  EXPECT_EQ(verdict_of(run.run(request)), "tcp refused Connection refused");
+}
+
 TEST(DialOfAName, BoundsWhatIsKeptOfManyAddresses) {
   const ScriptedDns dns([](const DnsQuery& q) {
     DnsAnswerWriter answer(q);

@@ -31,7 +31,7 @@ DialReport answered(const std::string& answer,
     peer.read_request();
     peer.send(answer);
   });
-  DialRequest request = loopback_request(server.url());
+  DialRequest request = http_request(server.url());
   if (tweak) tweak(request);
   return run_dial(std::move(request));
 }
@@ -43,7 +43,7 @@ DialReport answered_and_kept(const std::string& answer, Duration DialDeadlines::
     peer.send(answer);
     peer.stay();
   });
-  DialRequest request = loopback_request(server.url());
+  DialRequest request = http_request(server.url());
   request.deadlines.*stage = milliseconds(300);
   return run_dial(std::move(request));
 }
@@ -125,7 +125,7 @@ TEST(HttpFlvHostile, TricklingDoesNotMoveADeadline) {
       peer.read_request();
       if (peer.send(c.at_once)) peer.trickle(c.trickled, 1, milliseconds(20));
     });
-    DialRequest request = loopback_request(server.url());
+    DialRequest request = http_request(server.url());
     request.deadlines.*c.stage = milliseconds(400);
     EXPECT_EQ(failure_of(run_dial(std::move(request))), c.want);
   }
@@ -136,9 +136,9 @@ TEST(HttpFlvHostile, AConnectionThatIsCutIsToldByStage) {
     peer.read_request();
     peer.reset();
   });
-  EXPECT_EQ(run_dial(loopback_request(reset_at_once.url())).failure->kind, DialFault::reset);
+  EXPECT_EQ(run_dial(http_request(reset_at_once.url())).failure->kind, DialFault::reset);
   ScriptedHttpServer reset_unasked([](HttpPeer& peer) { peer.reset(); });
-  EXPECT_EQ(run_dial(loopback_request(reset_unasked.url())).failure->kind, DialFault::reset);
+  EXPECT_EQ(run_dial(http_request(reset_unasked.url())).failure->kind, DialFault::reset);
   EXPECT_EQ(answered("").failure->kind, DialFault::closed);
   EXPECT_EQ(answered("").failure->stage, DialStage::response);
   EXPECT_EQ(answered("HTTP/1.1 200 OK\r\nContent-").failure->stage, DialStage::response);
@@ -156,14 +156,14 @@ TEST(HttpFlvHostile, AConnectionThatIsCutIsToldByStage) {
     peer.pause(milliseconds(300));  // so that what was sent is read before the reset
     peer.reset();
   });
-  const DialReport report = run_dial(loopback_request(reset_later.url()));
+  const DialReport report = run_dial(http_request(reset_later.url()));
   EXPECT_EQ(report.failure->kind, DialFault::reset);
   EXPECT_EQ(report.failure->stage, DialStage::media);
 }
 
 TEST(HttpFlvHostile, ARefusedConnectionIsOne) {
   const std::string url = fmt::format("http://127.0.0.1:{}/x.flv", rtmp::free_port());
-  const DialReport report = run_dial(loopback_request(url));
+  const DialReport report = run_dial(http_request(url));
   EXPECT_EQ(report.failure->stage, DialStage::tcp);
   EXPECT_EQ(report.failure->kind, DialFault::refused);
 }
@@ -175,7 +175,7 @@ TEST(HttpFlvHostile, AServerThatHalfClosesIsStillRead) {
     peer.half_close();
     peer.stay();
   });
-  EXPECT_EQ(run_dial(loopback_request(server.url())).end, DialEnd::stream_ended);
+  EXPECT_EQ(run_dial(http_request(server.url())).end, DialEnd::stream_ended);
 }
 
 TEST(HttpFlvHostile, WhatIsNoHttpIsNamedSo) {
@@ -199,7 +199,7 @@ TEST(HttpFlvHostile, HeadersHaveBounds) {
       bool open = peer.send(first);
       while (open) open = peer.send(again);
     });
-    return failure_of(run_dial(loopback_request(server.url())));
+    return failure_of(run_dial(http_request(server.url())));
   };
   EXPECT_EQ(endless("HTTP/1.1 200 OK\r\n", "A: b\r\n"), "response limit");
   EXPECT_EQ(endless("HTTP/1.1 200 OK\r\n", "A: " + std::string(8000, 'b') + "\r\n"),
@@ -279,7 +279,7 @@ TEST(HttpFlvHostile, BodiesThatAreNoFlvAreNamed) {
   }
 }
 
-TEST(HttpFlvHostile, GzipIsNotAskedFor) {
+TEST(HttpFlvHostile, AsksForThePathAsItIsAndForNoCompression) {
   std::string seen;
   std::atomic<bool> once{false};
   ScriptedHttpServer server([&](HttpPeer& peer) {
@@ -287,9 +287,9 @@ TEST(HttpFlvHostile, GzipIsNotAskedFor) {
     if (!once.exchange(true)) seen = request;
     peer.send(fmt::format("{}Content-Length: {}\r\n\r\n{}", kOk, body().size(), body()));
   });
-  run_dial(loopback_request(server.url("live/x.flv?a=b&c=../d")));
+  run_dial(http_request(server.url("live/x.flv?a=b&c=../d")));
   EXPECT_TRUE(seen.starts_with("GET /live/x.flv?a=b&c=../d HTTP/1.1\r\n")) << seen;
-  EXPECT_EQ(seen.find("Accept-Encoding"), std::string::npos);
+  EXPECT_NE(seen.find("\r\nAccept-Encoding: identity\r\n"), std::string::npos) << seen;
   EXPECT_NE(seen.find("Host: 127.0.0.1:"), std::string::npos);
 }
 
@@ -299,7 +299,7 @@ TEST(HttpFlvHostile, AStreamThatRunsOnIsWatchedToItsLength) {
     peer.send(std::string(kOk) + "\r\n" + body());
     peer.stay();
   });
-  DialRequest request = loopback_request(server.url());
+  DialRequest request = http_request(server.url());
   request.length = milliseconds(700);
   const DialReport report = run_dial(std::move(request));
   EXPECT_EQ(report.end, DialEnd::watched);
@@ -315,7 +315,7 @@ TEST(HttpFlvHostile, BrokenTagsEndOrAreJudged) {
       peer.send(std::string(kOk) + "\r\n" + header + tags);
       peer.stay();
     });
-    DialRequest request = loopback_request(server.url());
+    DialRequest request = http_request(server.url());
     request.length = milliseconds(300);
     request.deadlines.first_media = milliseconds(300);
     return run_dial(std::move(request));
@@ -346,10 +346,13 @@ TEST(HttpFlvHostile, AFloodMeetsTheCeilings) {
     const std::string media = body().substr(13);
     while (open) open = peer.send(media);
   });
-  DialRequest request = loopback_request(server.url());
+  DialRequest request = http_request(server.url());
   request.length = seconds(60);
   request.policy.ceilings.octets = Bytes{3'000'000};
-  EXPECT_EQ(failure_of(run_dial(std::move(request))), "media limit");
+  const DialReport report = run_dial(std::move(request));
+  EXPECT_EQ(failure_of(report), "media limit");
+  EXPECT_EQ(report.end, DialEnd::ceiling);
+  EXPECT_NE(report.verdict.kind, VerdictKind::cannot_open);
 }
 
 class HttpFlvRedirects : public testing::Test {
@@ -370,7 +373,7 @@ class HttpFlvRedirects : public testing::Test {
                               location));
       }
     });
-    DialRequest request = loopback_request(server.url(first));
+    DialRequest request = http_request(server.url(first));
     if (tweak) tweak(request);
     return run_dial(std::move(request));
   }
@@ -431,13 +434,41 @@ TEST_F(HttpFlvRedirects, CanBeManyTimesSlow) {
     peer.send("HTTP/1.1 302 Found\r\nLocation: /b\r\n");
     peer.stay();
   });
-  DialRequest request = loopback_request(server.url());
+  DialRequest request = http_request(server.url());
   request.deadlines.response = milliseconds(300);
   EXPECT_EQ(failure_of(run_dial(std::move(request))), "response timeout");
 }
 
+// The deadline of the hop before ends with it: here a response that came in time.
+TEST_F(HttpFlvRedirects, HaveStagesOfTheirOwn) {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = rtmp::loopback(0);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(listener, 0), 0);
+  ASSERT_EQ(::getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  std::vector<int> fillers;  // a full queue drops SYNs
+  for (int i = 0; i < 4; ++i) {
+    fillers.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    (void)::connect(fillers.back(), reinterpret_cast<sockaddr*>(&address), size);
+  }
+  const std::string far = fmt::format("http://127.0.0.1:{}/x", ntohs(address.sin_port));
+  const auto hurry = [](DialRequest& request) {
+    request.deadlines.response = seconds(1);
+    request.deadlines.tcp = seconds(3);
+  };
+  EXPECT_EQ(failure_of(dial([&far](const std::string&) { return far; }, hurry)),
+            "tcp timeout Connection timed out");
+  const auto as_a_whole = [](DialRequest& request) { request.deadlines.opening = seconds(1); };
+  const DialReport report = dial([&far](const std::string&) { return far; }, as_a_whole);
+  EXPECT_EQ(failure_of(report), "tcp timeout");
+  EXPECT_NE(report.failure->sentence.find("as a whole"), std::string::npos);
+  for (const int fd : fillers) ::close(fd);
+  ::close(listener);
+}
+
 TEST(HttpFlvDial, RefusesBadUrlsAndPushes) {
-  DialRequest request = loopback_request("http://h:0/x?token=geheim99");
+  DialRequest request = http_request("http://h:0/x?token=geheim99");
   const DialReport report = run_dial(request);
   EXPECT_EQ(failure_of(report), "url bad_url");
   EXPECT_EQ(report.url.find("geheim99"), std::string::npos);
@@ -447,7 +478,7 @@ TEST(HttpFlvDial, RefusesBadUrlsAndPushes) {
 }
 
 TEST(HttpFlvDial, RefusesTargetsThatThePolicyForbids) {
-  DialRequest request = loopback_request("http://127.0.0.1:9/x.flv");
+  DialRequest request = http_request("http://127.0.0.1:9/x.flv");
   request.policy.trust_given_target = false;
   request.policy.allowed.clear();
   EXPECT_EQ(failure_of(run_dial(request)), "policy forbidden");
@@ -460,15 +491,16 @@ TEST(HttpFlvDial, CanBeStopped) {
   });
   auto loop = DialLoop::create().value();
   {
-    auto dial = make_dial(*loop, loopback_request(server.url()));
+    auto dial = make_dial(*loop, http_request(server.url()));
     dial->start();
     for (int i = 0; i < 5; ++i) loop->turn(milliseconds(20));
     dial->stop();
     EXPECT_TRUE(dial->done());
     EXPECT_EQ(dial->report().end, DialEnd::stopped);
+    EXPECT_EQ(failure_of(dial->report()), "response stopped");
   }
   {
-    auto dial = make_dial(*loop, loopback_request(server.url()));
+    auto dial = make_dial(*loop, http_request(server.url()));
     dial->start();
     for (int i = 0; i < 5; ++i) loop->turn(milliseconds(20));
   }  // destroyed in the midst of it

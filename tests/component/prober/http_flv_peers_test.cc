@@ -123,7 +123,7 @@ class HttpFlvPeers : public testing::Test {
     ASSERT_TRUE(live_->answers()) << live_->log();
   }
   static DialRequest request_for(const std::string& url) {
-    DialRequest request = loopback_request(url);
+    DialRequest request = http_request(url);
     request.ca_file = nginx_->certificates().authority();
     return request;
   }
@@ -250,7 +250,7 @@ TEST_F(HttpFlvPeers, BrokenTlsHandshakesEndInTheirStage) {
     ScriptedHttpServer server(script);
     std::string url = server.url();
     url.replace(0, 4, "https");
-    DialRequest request = loopback_request(url);
+    DialRequest request = http_request(url);
     request.deadlines.tls = milliseconds(400);
     const DialReport report = run_dial(std::move(request));
     EXPECT_EQ(report.failure->stage, DialStage::tls);

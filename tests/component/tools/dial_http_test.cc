@@ -104,6 +104,20 @@ TEST_F(DialOverHttp, TellsItInJson) {
   EXPECT_THAT(said.out, Not(HasSubstr("topsecret")));
 }
 
+TEST_F(DialOverHttp, ShowsWhatEachEdgeSaysOfItself) {
+  const Said said = run(fmt::format("{} dial '{}' --first-frame --each-address", LINKPILOT_CLI,
+                                    server_.url("live/x.flv")));
+  EXPECT_EQ(said.code, 0) << said.out << said.err;
+  EXPECT_THAT(said.out, HasSubstr("    Server: scripted/1\n"));
+  EXPECT_THAT(said.out, HasSubstr("    Content-Type: video/x-flv\n"));
+}
+
+TEST_F(DialOverHttp, SaysThatItsOwnCeilingEndedIt) {
+  const Said said = run(fmt::format("{} dial '{}' --within 60 --max-megabytes 1 --max-mbit-per-s 1",
+                                    LINKPILOT_CLI, server_.url("live/x.flv")));
+  EXPECT_EQ(said.code, 0) << "the file is smaller: " << said.out << said.err;
+}
+
 TEST_F(DialOverHttp, FailsInWordsThatHelp) {
   const Said said = run(fmt::format("{} dial '{}'", LINKPILOT_CLI, server_.url("live/y.flv")));
   EXPECT_EQ(said.code, 1);

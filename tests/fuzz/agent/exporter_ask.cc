@@ -5,8 +5,9 @@
 
 #include "agent/exporter/ask.h"
 #include "base/assert.h"
+#include "tests/fuzz/fuzz_target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(exporter_ask, data, size) {
   using namespace linkpilot;
   using namespace linkpilot::agent;
   const Ask ask = read_ask({reinterpret_cast<const char*>(data), size});

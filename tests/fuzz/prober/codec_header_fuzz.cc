@@ -9,15 +9,12 @@
 #include "prober/media/codec/hevc_config.h"
 #include "prober/media/codec/nalu_walker.h"
 #include "prober/media/flv/media_tag.h"
+#include "tests/fuzz/fuzz_target.h"
 
 namespace {
 
 using namespace linkpilot;
 using namespace linkpilot::prober;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 void require_bounded(const Result<VideoConfig>& config) {
   require(!config || (config->width <= kPictureSideMax && config->height <= kPictureSideMax));
@@ -64,7 +61,7 @@ void walk_twice(std::span<const std::uint8_t> bytes, VideoCodec codec) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(codec_header_fuzz, data, size) {
   if (size == 0) return 0;
   const std::span<const std::uint8_t> bytes(data + 1, size - 1);
   switch (data[0] % 11) {

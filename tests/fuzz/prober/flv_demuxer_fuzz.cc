@@ -5,16 +5,13 @@
 #include <vector>
 
 #include "prober/media/flv/flv_demuxer.h"
+#include "tests/fuzz/fuzz_target.h"
 #include "tests/unit/prober/media/tag_log.h"
 
 namespace {
 
 using namespace linkpilot;
 using namespace linkpilot::prober;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 struct Read {
   TagLog log;
@@ -49,7 +46,7 @@ bool same(const std::vector<OwnedTag>& a, const std::vector<OwnedTag>& b) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(flv_demuxer_fuzz, data, size) {
   const std::span<const std::uint8_t> bytes(data, size);
   const Read whole = read_in_parts(bytes, bytes.size() + 1);
   const Read parts = read_in_parts(bytes, 1 + (bytes.empty() ? 0U : bytes.back() % 16U));

@@ -4,14 +4,11 @@
 #include <vector>
 
 #include "prober/media/rtmp/amf0.h"
+#include "tests/fuzz/fuzz_target.h"
 
 namespace {
 
 using namespace linkpilot::rtmp;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 bool has_amf3(const AmfValue& value) {
   if (value.type == AmfType::amf3) return true;
@@ -29,7 +26,7 @@ std::size_t count(const AmfValue& value) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(rtmp_amf_fuzz, data, size) {
   const std::span<const std::uint8_t> bytes(data, size);
   AmfReader reader(bytes);
   std::size_t values = 0;

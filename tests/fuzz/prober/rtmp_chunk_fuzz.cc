@@ -8,14 +8,11 @@
 #include <vector>
 
 #include "prober/media/rtmp/chunk_reader.h"
+#include "tests/fuzz/fuzz_target.h"
 
 namespace {
 
 using namespace linkpilot::rtmp;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 struct ChunkSummary {
   std::uint64_t messages = 0;
@@ -55,7 +52,7 @@ ChunkSummary read_in_cuts(std::span<const std::uint8_t> bytes, std::size_t cut) 
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(rtmp_chunk_fuzz, data, size) {
   if (size == 0) return 0;
   const std::span<const std::uint8_t> bytes(data + 1, size - 1);
   const ChunkSummary whole = read_in_cuts(bytes, size);

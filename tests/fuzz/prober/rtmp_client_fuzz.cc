@@ -9,16 +9,13 @@
 #include <vector>
 
 #include "prober/media/rtmp/rtmp_client.h"
+#include "tests/fuzz/fuzz_target.h"
 
 namespace {
 
 using linkpilot::Now;
 using linkpilot::prober::TagHeader;
 using namespace linkpilot::rtmp;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 class StrictSink final : public linkpilot::prober::TagSink {
  public:
@@ -35,7 +32,7 @@ class StrictSink final : public linkpilot::prober::TagSink {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(rtmp_client_fuzz, data, size) {
   if (size < 2) return 0;
   RtmpClientOptions options;
   options.url =

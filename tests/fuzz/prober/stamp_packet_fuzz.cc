@@ -7,15 +7,12 @@
 #include "prober/stamp/stamp_auth.h"
 #include "prober/stamp/stamp_packet.h"
 #include "prober/stamp/tlv.h"
+#include "tests/fuzz/fuzz_target.h"
 
 namespace {
 
 using namespace linkpilot;
 using namespace linkpilot::prober;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 void decode_and_encode(std::span<const std::uint8_t> bytes, PacketMode mode) {
   for (const Strictness strictness : {Strictness::strict, Strictness::twamp_light}) {
@@ -51,7 +48,7 @@ void reflect(std::span<const std::uint8_t> bytes) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(stamp_packet_fuzz, data, size) {
   const std::span<const std::uint8_t> bytes(data, size);
   decode_and_encode(bytes, PacketMode::unauthenticated);
   decode_and_encode(bytes, PacketMode::authenticated);

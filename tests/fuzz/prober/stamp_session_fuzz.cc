@@ -9,6 +9,7 @@
 
 #include "prober/stamp/reflector.h"
 #include "prober/stamp/sender_session.h"
+#include "tests/fuzz/fuzz_target.h"
 
 namespace {
 
@@ -17,10 +18,6 @@ using namespace linkpilot::prober;
 
 constexpr LinkId kLink{{NodeId(7), PortIndex(0)}, {NodeId(9), PortIndex(0)}};
 const IpAddress kSender = IpAddress::v4(192, 0, 2, 1);
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 ProbeMode mode_of(std::uint8_t octet) {
   switch (octet % 3) {
@@ -151,7 +148,7 @@ class Exchange {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(stamp_session_fuzz, data, size) {
   if (size == 0) return 0;
   Exchange exchange(mode_of(data[0]));
   for (std::size_t offset = 1; offset + 2 <= size;) {

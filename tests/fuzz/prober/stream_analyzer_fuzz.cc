@@ -7,15 +7,12 @@
 
 #include "prober/media/playback/stream_analyzer.h"
 #include "prober/media/playback/verdict.h"
+#include "tests/fuzz/fuzz_target.h"
 
 namespace {
 
 using namespace linkpilot;
 using namespace linkpilot::prober;
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 constexpr std::size_t kTagOctets = 7;
 
@@ -42,7 +39,7 @@ void check(const PlaybackReport& report) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(stream_analyzer_fuzz, data, size) {
   Now now{.mono = {1'000'000'000}, .wall = {1'790'000'000'000'000'000}};
   StreamAnalyzer analyzer(now);
   std::span<const std::uint8_t> rest(data, size);

@@ -5,8 +5,9 @@
 
 #include "schemas/route_file.h"
 #include "schemas/route_file_codec.h"
+#include "tests/fuzz/fuzz_target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(route_file_codec, data, size) {
   if (size > (std::size_t{1} << 16)) return 0;
   std::vector<std::uint8_t> octets(data, data + size);
   std::uint64_t total = 0;

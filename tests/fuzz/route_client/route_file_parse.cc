@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "schemas/route_file_check.h"
+#include "tests/fuzz/fuzz_target.h"
 
 namespace {
 
@@ -41,7 +42,7 @@ std::uint64_t touch_all(const lp_route_view& view) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(route_file_parse, data, size) {
   if (size > (std::size_t{1} << 16)) return 0;
   // Exactly as many octets as there are, so that a read behind them is seen.
   std::vector<std::uint8_t> octets(data, data + size);

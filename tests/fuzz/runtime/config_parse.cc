@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "base/runtime/config_reader.h"
+#include "tests/fuzz/fuzz_target.h"
 
 namespace {
 
@@ -25,7 +26,7 @@ void read_all(ConfigReader& reader) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(config_parse, data, size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   linkpilot::Result<ConfigReader> reader = ConfigReader::from_text(text, "fuzz.toml");
   if (!reader) return 0;

@@ -3,8 +3,9 @@
 #include <cstring>
 
 #include "schemas/codec.h"
+#include "tests/fuzz/fuzz_target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(agent_message_decode, data, size) {
   std::vector<std::uint64_t> words(size / 8 + 1);
   if (size > 0) std::memcpy(words.data(), data, size);
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(words.data());

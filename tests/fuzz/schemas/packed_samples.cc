@@ -4,8 +4,9 @@
 #include <cstdlib>
 
 #include "schemas/wire_values.h"
+#include "tests/fuzz/fuzz_target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(packed_samples, data, size) {
   using namespace linkpilot;
   constexpr UnixNanos kCreated{1'800'000'000'000'000'000};
   std::vector<LinkSample> samples;

@@ -1,9 +1,10 @@
 #include <cstdint>
 #include <string_view>
 
+#include "tests/fuzz/fuzz_target.h"
 #include "tools/lab/control_codec.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(lab_control_parse, data, size) {
   (void)linkpilot::lab::parse_control({reinterpret_cast<const char*>(data), size});
   return 0;
 }

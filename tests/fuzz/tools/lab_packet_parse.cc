@@ -2,10 +2,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "tests/fuzz/fuzz_target.h"
 #include "tools/lab/packet.h"
 #include "tools/lab/topology.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(lab_packet_parse, data, size) {
   using namespace linkpilot::lab;
   std::vector<std::uint8_t> bytes(data, data + size);
   const auto fields = parse_packet(bytes);

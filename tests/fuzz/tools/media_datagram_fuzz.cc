@@ -3,12 +3,13 @@
 #include <cstdint>
 
 #include "base/assert.h"
+#include "tests/fuzz/fuzz_target.h"
 #include "tools/media/datagram.h"
 #include "tools/media/forwarding.h"
 
 using namespace linkpilot;
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(media_datagram_fuzz, data, size) {
   const auto datagram = media::parse({data, size});
   if (!datagram) return 0;
   const auto again = media::parse(media::encode(*datagram));

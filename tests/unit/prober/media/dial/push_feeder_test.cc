@@ -43,12 +43,62 @@ TEST(PushFeeder, LoopsAFileWithoutTimeGoingBack) {
   EXPECT_EQ(times, (std::vector<std::uint32_t>{0, 40, 80, 120, 160, 200, 240}));
 }
 
+OwnedTag video_config_at(std::uint32_t ms) { return {TagType::video, ms, {0x17, 0, 0, 0, 0}}; }
+OwnedTag audio_config_at(std::uint32_t ms) { return {TagType::audio, ms, {0xaf, 0, 0x12, 0x10}}; }
+
+std::vector<std::uint32_t> times_of(PushFeeder& feeder, int tags) {
+  std::vector<std::uint32_t> times;
+  for (int i = 0; i < tags; ++i) {
+    const Duration due = feeder.due();
+    times.push_back(feeder.next({}).timestamp_ms);
+    EXPECT_EQ(due, std::chrono::milliseconds(times.back()));
+  }
+  return times;
+}
+
+// As servers write them: headers at 0, media that began an hour before, once a leap.
+TEST(PushFeeder, WaitsNeitherForHeadersAtTimeZeroNorForLeaps) {
+  PushFeeder feeder = PushFeeder::create(with_file({{TagType::script, 0, {2}},
+                                                    video_config_at(0),
+                                                    audio_config_at(0),
+                                                    video_at(3'600'000),
+                                                    video_at(3'600'040),
+                                                    video_config_at(0),
+                                                    video_at(9'000'000),
+                                                    video_at(9'000'040)}))
+                          .value();
+  EXPECT_EQ(times_of(feeder, 10),
+            (std::vector<std::uint32_t>{0, 0, 0, 0, 40, 40, 80, 120, 160, 160}));
+}
+
+TEST(PushFeeder, BeginsAnewForAServerThatHasSeenNothing) {
+  PushFeeder file =
+      PushFeeder::create(with_file({video_config_at(0), video_at(0), video_at(40)})).value();
+  (void)times_of(file, 2);
+  file.begin_anew();
+  EXPECT_EQ(times_of(file, 4), (std::vector<std::uint32_t>{40, 40, 80, 120}));
+  PushFeeder synthetic = PushFeeder::create({}).value();
+  for (int i = 0; i < 100; ++i) (void)synthetic.next({});
+  const Duration before = synthetic.due();
+  synthetic.begin_anew();
+  EXPECT_EQ(synthetic.due(), before);
+  const OwnedTag metadata = synthetic.next({});
+  EXPECT_EQ(metadata.type, TagType::script);
+  EXPECT_EQ(metadata.timestamp_ms, before / std::chrono::milliseconds(1));
+}
+
 TEST(PushFeeder, RefusesFilesThatCannotBeLooped) {
   EXPECT_FALSE(PushFeeder::create(with_file({})));
   EXPECT_FALSE(PushFeeder::create(with_file({video_at(5)})));
+  EXPECT_FALSE(PushFeeder::create(with_file({video_at(0), video_at(0)})));
+  EXPECT_FALSE(PushFeeder::create(with_file({video_config_at(0), audio_config_at(90)})));
   EXPECT_FALSE(
       PushFeeder::create(with_file({{TagType::script, 0, {2}}, {TagType::script, 9, {2}}})));
-  EXPECT_FALSE(PushFeeder::create(with_file({video_at(0), video_at(90'000'000)})));
+  EXPECT_FALSE(PushFeeder::create(with_file([] {
+    std::vector<OwnedTag> day;
+    for (std::uint32_t at = 0; at <= 90'000'000; at += 9'000) day.push_back(video_at(at));
+    return day;
+  }())));
 }
 
 TEST(PushFeeder, ReadsTheWholeTagsOfAFileAndNoMore) {

@@ -77,13 +77,21 @@ TEST(TargetPolicy, TrustsWhatAnOperatorGaveButNoRedirect) {
 TEST(TargetPolicy, MatchesHostsWholeOrBelowAStar) {
   const TargetPolicy policy{
       .allowed = {}, .allowed_hosts = {"cdn.example", "*.live.example"}, .ceilings = {}};
-  for (const char* host : {"cdn.example", "a.live.example", "a.b.live.example"}) {
+  for (const char* host : {"cdn.example", "a.live.example", "a.b.live.example", "CDN.Example",
+                           "A.LIVE.example", "cdn.example."}) {
     EXPECT_TRUE(check_host(policy, host, TargetOrigin::given)) << host;
   }
   for (const char* host :
        {"evilcdn.example", "live.example", "evillive.example", "x.cdn.example"}) {
     EXPECT_FALSE(check_host(policy, host, TargetOrigin::given)) << host;
   }
+}
+
+TEST(TargetPolicy, MatchesHostsInAnyCaseOfTheList) {
+  const TargetPolicy policy{
+      .allowed = {}, .allowed_hosts = {"CDN.example", "*.Live.Example"}, .ceilings = {}};
+  EXPECT_TRUE(check_host(policy, "cdn.example", TargetOrigin::given));
+  EXPECT_TRUE(check_host(policy, "a.live.example", TargetOrigin::redirect));
 }
 
 TEST(TargetPolicy, ReadsRangesAndTheirNames) {

@@ -19,10 +19,11 @@ ResponseHead head_of(std::initializer_list<std::string> lines) {
 HttpUrl url_of(const char* text) { return parse_http_url(text).value(); }
 
 HeadJudgement redirect(const char* from, const std::string& location,
-                       TlsMode mode = TlsMode::enforce, std::vector<std::string> visited = {}) {
+                       ClearRedirect clear = ClearRedirect::refuse,
+                       std::vector<std::string> visited = {}) {
   visited.emplace_back(url_of(from).text());
   return judge_head(head_of({"HTTP/1.1 302 Found", "Location: " + location}), url_of(from), visited,
-                    mode);
+                    clear);
 }
 
 TEST(HttpJudgement, FollowsRedirects) {
@@ -43,14 +44,14 @@ TEST(HttpJudgement, RefusesRedirectsInACircleTooFarOrToNowhere) {
         << judgement.failure->sentence;
   };
   expect_refused(redirect("http://a/x", "http://a/x"), "circle");
-  expect_refused(redirect("http://a/x", "/y", TlsMode::enforce, {"http://a/y"}), "circle");
-  expect_refused(redirect("http://a/x", "/z", TlsMode::enforce, {"1", "2", "3", "4", "5"}),
+  expect_refused(redirect("http://a/x", "/y", ClearRedirect::refuse, {"http://a/y"}), "circle");
+  expect_refused(redirect("http://a/x", "/z", ClearRedirect::refuse, {"1", "2", "3", "4", "5"}),
                  "more than 5 redirects");
   expect_refused(redirect("http://a/x", "rtmp://b/live/x"), "cannot follow");
   expect_refused(redirect("http://a/x", "http://"), "cannot follow");
   expect_refused(redirect("http://a/x", ""), "names no place");
   const auto none = judge_head(head_of({"HTTP/1.1 301 Moved"}), url_of("http://a/"), {"http://a/"},
-                               TlsMode::enforce);
+                               ClearRedirect::refuse);
   ASSERT_TRUE(none.failure);
   EXPECT_EQ(none.failure->kind, DialFault::redirected);
 }
@@ -59,7 +60,7 @@ TEST(HttpJudgement, LeavesHttpsOnlyWhereCertificatesAreMerelyRecorded) {
   const auto refused = redirect("https://a/x?token=verysecret", "http://b/x?token=verysecret");
   ASSERT_TRUE(refused.failure);
   EXPECT_EQ(refused.failure->sentence.find("verysecret"), std::string::npos);
-  const auto taken = redirect("https://a/x", "http://b/x", TlsMode::record);
+  const auto taken = redirect("https://a/x", "http://b/x", ClearRedirect::follow);
   EXPECT_TRUE(taken.next);
   EXPECT_EQ(taken.notices.size(), 1U);
   EXPECT_TRUE(redirect("http://a/x", "https://b/x").next);
@@ -81,7 +82,7 @@ TEST(HttpJudgement, NamesWhatEachStatusMeans) {
                         Case{"HTTP/1.1 304 Not Modified", DialFault::http_status, "304"},
                         Case{"HTTP/1.1 999 Odd", DialFault::http_status, "999"}}) {
     const auto judgement =
-        judge_head(head_of({c.line}), url_of("http://a/"), {"http://a/"}, TlsMode::enforce);
+        judge_head(head_of({c.line}), url_of("http://a/"), {"http://a/"}, ClearRedirect::refuse);
     ASSERT_TRUE(judgement.failure) << c.line;
     EXPECT_EQ(judgement.failure->kind, c.kind) << c.line;
     EXPECT_EQ(judgement.failure->code, c.code);
@@ -93,11 +94,11 @@ TEST(HttpJudgement, NotesWhatIsOddAndChangesNothing) {
   const auto judgement =
       judge_head(head_of({"HTTP/1.1 200 OK", "Content-Type: text/html", "Content-Length: 5",
                           "Transfer-Encoding: chunked", "Content-Encoding: gzip"}),
-                 url_of("http://a/"), {"http://a/"}, TlsMode::enforce);
+                 url_of("http://a/"), {"http://a/"}, ClearRedirect::refuse);
   EXPECT_FALSE(judgement.failure);
   EXPECT_EQ(judgement.notices.size(), 3U);
   const auto plain = judge_head(head_of({"HTTP/1.1 200 OK", "Content-Type: video/x-flv"}),
-                                url_of("http://a/"), {"http://a/"}, TlsMode::enforce);
+                                url_of("http://a/"), {"http://a/"}, ClearRedirect::refuse);
   EXPECT_TRUE(plain.notices.empty());
 }
 

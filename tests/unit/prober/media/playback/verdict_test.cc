@@ -116,11 +116,22 @@ TEST(Verdict, FindsEachKindByItsFigure) {
   }
 }
 
+TEST(Verdict, TakesATrackThatCameBackForAStutterAndOneThatDidNotForMissing) {
+  PlaybackReport report = good_report();
+  report.video.starvations = 1;
+  report.video.starved = seconds(3);
+  EXPECT_EQ(judge_playback(report).kind, VerdictKind::stutters);
+  EXPECT_TRUE(says(judge_playback(report), "video was away 1 times"));
+  report.video.starved_at_end = true;
+  EXPECT_EQ(judge_playback(report).kind, VerdictKind::video_missing);
+}
+
 TEST(Verdict, PutsTheWorstFirstAndKeepsTheRest) {
   PlaybackReport report = good_report();
   report.lateness_end = seconds(9);
   report.picture.broken_frames = 1;
   report.audio.starvations = 1;
+  report.audio.starved_at_end = true;
   const Verdict verdict = judge_playback(report);
   EXPECT_EQ(verdict.kind, VerdictKind::audio_missing);
   ASSERT_EQ(verdict.also.size(), 2U);

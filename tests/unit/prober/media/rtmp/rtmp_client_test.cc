@@ -313,9 +313,33 @@ TEST(RtmpClient, AsksForNoFirstTagAfterPlayStartIfMediaCameLongBefore) {
 TEST(RtmpClient, BoundsItsEventsAndCountsTheRest) {
   ScriptedSession session(options_for(kUrl));
   session.reach_media();
+  (void)session.phases();  // five milestones, taken
   for (int i = 0; i < 200; ++i) session.give(status("status", "NetStream.Play.Reset"));
-  EXPECT_EQ(session.phases().size(), kEventsMax);
-  EXPECT_GT(session.client.counters().events_left_out, 50U);
+  EXPECT_EQ(session.phases().size(), 5 + kEventsMax);
+  EXPECT_EQ(session.client.counters().events_left_out, 200 - kEventsMax);
+}
+
+// All of it may come in one read, before anybody has looked.
+TEST(RtmpClient, LosesNoMilestoneAndNotTheLastWordBehindAFloodOfNotices) {
+  for (const Direction direction : {Direction::pull, Direction::push}) {
+    const bool push = direction == Direction::push;
+    ScriptedSession session(options_for(kUrl, direction));
+    session.reach_start();
+    Bytes flood;
+    for (int i = 0; i < 500; ++i) append(flood, status("status", "NetStream.Some.Notice"));
+    append(flood, status("status", push ? "NetStream.Publish.Start" : "NetStream.Play.Start"));
+    append(flood, message({.chunk_stream = 6, .type = 9}, filler(30)));
+    append(flood, status("status", "NetStream.Play.UnpublishNotify"));
+    session.give(flood);
+    session.pass(std::chrono::seconds(2));
+    EXPECT_TRUE(session.has_phase("server_hello"));
+    EXPECT_TRUE(session.has_phase("stream_created"));
+    EXPECT_TRUE(session.has_phase("started"));
+    EXPECT_EQ(session.has_phase("first_video"), !push);
+    EXPECT_EQ(session.has_phase("held"), push);
+    EXPECT_TRUE(session.has_phase("stream_ended NetStream.Play.UnpublishNotify"));
+    EXPECT_EQ(session.client.counters().events_left_out, 501 - kEventsMax);
+  }
 }
 
 TEST(RtmpClient, CarriesAudioThroughWhateverTheCutsOfItsInput) {

@@ -311,20 +311,64 @@ TEST(RtmpRefusal, FollowsNoRedirectToItselfInACircleOrToNowhere) {
   EXPECT_NE(last.failure->sentence.find("more than 5 redirects"), std::string::npos);
 }
 
-TEST(RtmpRefusal, KeepsAReconnectRequestUntilTheServerCloses) {
+// From TLS to none, what the URL holds would be readable on the way.
+TEST(RtmpRefusal, FollowsNoRedirectFromTlsToNoneUnlessAllowed) {
+  RtmpClientOptions options = options_for("rtmps://host.example/live/name?sign=topsecret");
+  const auto redirected = [](const RtmpClientOptions& with) {
+    ScriptedSession session(with);
+    session.reach_start();
+    session.give(status("error", "NetConnection.Connect.Rejected",
+                        {redirect_member("", "rtmp://edge/live/name?sign=topsecret")}));
+    EXPECT_EQ(session.verdict(), "start redirected NetConnection.Connect.Rejected");
+    return *session.client.outcome();
+  };
+  const Outcome refused = redirected(options);
+  EXPECT_FALSE(refused.next);
+  EXPECT_NE(refused.failure->sentence.find("from rtmps to rtmp"), std::string::npos);
+  EXPECT_EQ(refused.failure->sentence.find("topsecret"), std::string::npos);
+  ScriptedSession asked(options);
+  asked.reach_media();
+  asked.give(status("status", "NetConnection.Connect.ReconnectRequest",
+                    {text_member("tcUrl", "rtmp://edge/live")}));
+  EXPECT_EQ(asked.verdict(), "open") << "the old server goes on serving";
+  EXPECT_TRUE(asked.has_phase("notice a ReconnectRequest leads from rtmps to rtmp"));
+  options.allow_clear_redirects = true;
+  EXPECT_TRUE(redirected(options).next);
+}
+
+TEST(RtmpRefusal, FollowsAReconnectRequestOnceTheTagThatIsComingIsComplete) {
+  const Bytes request = status("status", "NetConnection.Connect.ReconnectRequest",
+                               {text_member("tcUrl", "//edge/live")});
   ScriptedSession session(options_for(kTarget));
   session.reach_media();
-  session.give(status("status", "NetConnection.Connect.ReconnectRequest",
-                      {text_member("tcUrl", "//edge/live")}));
-  EXPECT_EQ(session.verdict(), "open");
+  session.give(chunk(0, {.chunk_stream = 6, .octets = 200, .type = 9}, filler(128)));
+  session.give(joined({request, message({.chunk_stream = 4, .type = 8}, filler(9))}));
+  EXPECT_EQ(session.verdict(), "open") << "in the midst of a video tag";
   EXPECT_TRUE(session.has_phase("reconnect_requested rtmp://edge/live/name?sign=***"));
-  session.give(message({.type = 9}, filler(30)));
-  EXPECT_EQ(session.sink.tags().size(), 1U);
-  session.close();
+  session.give(chunk(3, {.chunk_stream = 6}, filler(72)));
   EXPECT_EQ(session.verdict(), "ended");
+  EXPECT_EQ(session.sink.tags().size(), 2U) << "with the sound between its parts";
   ASSERT_TRUE(session.client.outcome()->next);
+  EXPECT_EQ(session.client.outcome()->next->why, Reconnect::Why::request);
   EXPECT_EQ(session.client.outcome()->next->url.host, "edge");
+  EXPECT_EQ(session.sent_names().back(), "deleteStream");
   EXPECT_EQ(session.client.counters().reconnect_requests, 1U);
+
+  ScriptedSession cut(options_for(kTarget));
+  cut.sink.allow_lost_ends();
+  cut.reach_media();
+  cut.give(joined({chunk(0, {.chunk_stream = 6, .octets = 200, .type = 9}, filler(128)), request}));
+  cut.close();
+  EXPECT_EQ(cut.verdict(), "ended") << "a server that does not wait";
+  EXPECT_TRUE(cut.client.outcome()->next);
+
+  ScriptedSession publisher(options_for(kTarget, Direction::push));
+  publisher.reach_media();
+  publisher.give(request);
+  EXPECT_EQ(publisher.verdict(), "ended");
+  EXPECT_TRUE(publisher.client.outcome()->next);
+  const auto names = publisher.sent_names();
+  EXPECT_EQ(names[names.size() - 2], "FCUnpublish");
 }
 
 TEST(RtmpRefusal, IgnoresReconnectRequestsThatLeadInACircle) {
@@ -336,7 +380,7 @@ TEST(RtmpRefusal, IgnoresReconnectRequestsThatLeadInACircle) {
     session.give(status("status", "NetConnection.Connect.ReconnectRequest",
                         {text_member("tcUrl", "rtmp://edge/live")}));
   }
-  EXPECT_FALSE(session.client.requested());
+  EXPECT_EQ(session.verdict(), "open");
   EXPECT_EQ(session.client.counters().reconnect_requests, 300U);
 }
 

@@ -4,8 +4,9 @@
 #include <string_view>
 
 #include "collector/notify/smtp_transcript.h"
+#include "tests/fuzz/fuzz_target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(collector_smtp_transcript, data, size) {
   using linkpilot::collector::SmtpTranscript;
   constexpr std::size_t kRecipients = 3;
   SmtpTranscript transcript(kRecipients);

@@ -3,8 +3,9 @@
 #include <cstdlib>
 
 #include "collector/hand/order.h"
+#include "tests/fuzz/fuzz_target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(collector_order, data, size) {
   using namespace linkpilot::collector;
   const linkpilot::Result<Order> order = parse_order({reinterpret_cast<const char*>(data), size});
   if (!order) {

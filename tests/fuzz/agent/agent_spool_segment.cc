@@ -3,8 +3,9 @@
 #include <cstdlib>
 
 #include "agent/spool/spool_format.h"
+#include "tests/fuzz/fuzz_target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(agent_spool_segment, data, size) {
   using namespace linkpilot::agent;
   constexpr std::uint64_t kNumber = 7;
   const std::span<const std::uint8_t> bytes(data, size);

@@ -4,9 +4,10 @@
 #include <cstdlib>
 
 #include "base/runtime/log.h"
+#include "tests/fuzz/fuzz_target.h"
 #include "tests/support/collector_fakes.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(collector_ingest, data, size) {
   using namespace linkpilot;
   using namespace linkpilot::collector;
   set_log_level(LogLevel::error);

@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "prober/media/http_flv/body_start.h"
 #include "prober/media/http_flv/http_judgement.h"
+#include "tests/fuzz/fuzz_target.h"
 
 using namespace linkpilot::prober;
 
@@ -19,7 +20,7 @@ void judge(const HttpUrl& url, const ResponseHead& head, std::string_view body) 
   }
   (void)head.content_length();
   (void)head.is_chunked();
-  for (const TlsMode mode : {TlsMode::enforce, TlsMode::record}) {
+  for (const ClearRedirect mode : {ClearRedirect::refuse, ClearRedirect::follow}) {
     const HeadJudgement judgement = judge_head(head, url, {url.text()}, mode);
     LP_ASSERT(!(judgement.failure && judgement.next));
     if (judgement.failure) LP_ASSERT(!judgement.failure->sentence.empty());
@@ -27,7 +28,7 @@ void judge(const HttpUrl& url, const ResponseHead& head, std::string_view body) 
     // What is followed is a URL like any other, and its text means the same again.
     const auto again = parse_http_url(judgement.next->text());
     LP_ASSERT(again && again->text() == judgement.next->text());
-    LP_ASSERT(mode == TlsMode::record || judgement.next->tls || !url.tls);
+    LP_ASSERT(mode == ClearRedirect::follow || judgement.next->tls || !url.tls);
   }
   const auto* octets = reinterpret_cast<const std::uint8_t*>(body.data());
   const DialFailure failure =
@@ -37,7 +38,7 @@ void judge(const HttpUrl& url, const ResponseHead& head, std::string_view body) 
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(http_answer, data, size) {
   std::string_view text(reinterpret_cast<const char*>(data), size);
   const std::size_t end = std::min(text.find('\n'), text.size());
   const auto parsed = parse_http_url(text.substr(0, end));

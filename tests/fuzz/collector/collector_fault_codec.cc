@@ -4,8 +4,9 @@
 #include <string_view>
 
 #include "collector/faults/fault_codec.h"
+#include "tests/fuzz/fuzz_target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(collector_fault_codec, data, size) {
   using namespace linkpilot::collector;
   const auto fault = decode_fault({reinterpret_cast<const char*>(data), size});
   if (!fault) return 0;

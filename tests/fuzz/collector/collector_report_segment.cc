@@ -9,8 +9,9 @@
 
 #include "base/runtime/files.h"
 #include "collector/store/report_segment.h"
+#include "tests/fuzz/fuzz_target.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+FUZZ_TARGET(collector_report_segment, data, size) {
   using namespace linkpilot;
   using namespace linkpilot::collector;
   MarkBook book;

@@ -1,0 +1,1 @@
+// Stands for the headers that CMakeLists.txt has precompiled here.
