@@ -58,7 +58,8 @@ class TrustedContexts;
 class DialLoop {
  public:
   static constexpr std::size_t kBufferOctets = 65536;
-  static constexpr Duration kHeartbeat = std::chrono::milliseconds(50);
+  // For the lag alone; oftener, it would wake a dial more than an HTTP server's media does.
+  static constexpr Duration kHeartbeat = std::chrono::milliseconds(200);
   static constexpr Duration kOverloadedLag = std::chrono::milliseconds(20);
 
   [[nodiscard]] static Result<std::unique_ptr<DialLoop>> create();

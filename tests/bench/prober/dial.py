@@ -309,15 +309,26 @@ def pullers(linkpilot, rtmp, http) -> dict[str, list]:
                    "http_flv.ffprobe_frames": [*probe, "-show_frames", http]}
 
 
+def real_picture(path) -> list:
+    """Options of a source whose picture moves: grey costs a decoder nothing."""
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25",
+                    "-f", "lavfi", "-i", "sine=sample_rate=44100", "-t", "20", "-c:v", "libx264",
+                    "-preset", "veryfast", "-pix_fmt", "yuv420p", "-b:v", "600k", "-maxrate", "600k",
+                    "-bufsize", "600k", "-g", "25", "-c:a", "aac", "-b:a", "64k", path], check=True)
+    return ["--flv", path]
+
+
 def measure_cpu(result, linkpilot, folder, seconds, peers):
     processes = lab.Processes()
     try:
+        options = real_picture(folder / "picture.flv") if peers else []
         port, _ = lab.start_nginx(processes, folder / "cpu")
         rtmp, http = f"rtmp://127.0.0.1:{port}/live/bench", None
-        lab.start_source(processes, linkpilot, rtmp)
+        lab.start_source(processes, linkpilot, rtmp, options=options)
         if peers:
             port, web = lab.start_node_media_server(processes)
-            lab.start_source(processes, linkpilot, f"rtmp://127.0.0.1:{port}/live/bench")
+            lab.start_source(processes, linkpilot, f"rtmp://127.0.0.1:{port}/live/bench",
+                             options=options)
             http = f"http://127.0.0.1:{web}/live/bench.flv"
         spent = {}
         workers = [threading.Thread(target=lambda n=n, c=c: spent.update({n: cpu_of(c, seconds)}))
