@@ -148,7 +148,7 @@ Result<HttpUrl> parse_http_url(std::string_view text) {
     return tl::unexpected(status.error());
   }
   std::string target(text.substr(slash));
-  if (!target.starts_with('/')) target.insert(0, "/");
+  if (!target.starts_with('/')) target = "/" + target;
   url.target = normal_target(target);
   return url;
 }
