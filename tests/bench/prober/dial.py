@@ -274,6 +274,9 @@ def measure_load(result, build, linkpilot, folder, steps):
         return
     best = whole[-1]
     result.put("server", "nginx-rtmp")
+    if served[-1] is not best:
+        result.put("limited_by", "nginx-rtmp" if served[-1]["nginx_cpu_ratio"] > 0.95
+                   else "lag of the dials' loop" if served[-1]["overloaded"] else "opening")
     result.put("server_limit_pulls", best["pulls"])
     # What a core would hold by the CPU of the largest load that was served in full.
     result.put("pulls_per_core", int(best["pulls"] / max(best["cpu_ratio"], 1e-6)))
