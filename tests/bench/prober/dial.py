@@ -201,7 +201,7 @@ def judge_case(case, report, pull, done) -> dict:
                          and (kind is None or bool(accounts[kind][0]))
                          and row["verdict"] == ("stutters" if disturbed else "fine"))
     if case in ("pause", "hole"):  # what was done is known without a network between
-        row["done_error_ms"] = round(max((abs(length - done["done_s"]) * 1e3
+        row["done_error_ms"] = round(min((abs(length - done["done_s"]) * 1e3
                                           for length in row[f"{kind}_s"]), default=1e9), 3)
     return row
 
