@@ -44,14 +44,10 @@ def fleet_json(build_dir, options):
 def directory_bytes(folder: pathlib.Path, prefix: str) -> int:
     """Disk space of the files whose path begins so, what is set aside included."""
     total = 0
-    for path in folder.glob(prefix + "**/*"):
-        try:
-            total += path.stat().st_blocks * 512
-        except OSError:
-            continue  # expired between two calls
-    for path in folder.glob(prefix + "*"):
-        if path.is_file():
-            total += path.stat().st_blocks * 512
+    for found in folder.glob(prefix + "*"):
+        for path in [found, *found.rglob("*")]:
+            with contextlib.suppress(OSError):  # expired between two calls
+                total += path.stat().st_blocks * 512
     return total
 
 

@@ -1,12 +1,15 @@
 // Dials of a real server: nginx with its RTMP module, fed by ffmpeg or by our own push, read by
-// ffprobe; TLS by nginx in front of itself. Needs nginx, its RTMP and stream modules, ffmpeg and
-// openssl (tools/setup).
+// ffprobe and rtmpdump; TLS by nginx in front of itself. Needs nginx, its RTMP and stream modules,
+// ffmpeg and openssl (tools/setup).
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "prober/media/dial/push_feeder.h"
 #include "prober/media/dial/report_json.h"
 #include "tests/support/certificates.h"
 #include "tests/support/dial_run.h"
@@ -240,6 +243,41 @@ TEST_F(DialOnNginx, FfprobeFindsNothingWrongWithWhatIsPushed) {
     }
     last[index] = dts;
   }
+}
+
+TEST_F(DialOnNginx, RtmpdumpSavesEveryFrameThatIsPushed) {
+  DialRequest request = request_for(nginx_->url("live/dumped"), std::chrono::seconds(60));
+  request.direction = DialDirection::push;
+  request.push.read_back = false;
+  const std::string saved = nginx_->path("dumped.flv");
+  std::unique_ptr<ChildProcess> rtmpdump;
+  const DialReport report = run_.run(request, [&](Dial& dial) {
+    if (!rtmpdump && dial.report().push->held) {
+      rtmpdump = std::make_unique<ChildProcess>(
+          std::vector<std::string>{"rtmpdump", "--live", "--stop", "4", "-r",
+                                   nginx_->url("live/dumped"), "-o", saved},
+          nginx_->path("rtmpdump.log"));
+    }
+    if (rtmpdump && !rtmpdump->is_running()) dial.stop();
+  });
+  ASSERT_TRUE(rtmpdump) << dial_report_json(report);
+  std::ifstream file(saved, std::ios::binary);
+  const std::vector<char> text{std::istreambuf_iterator<char>(file), {}};
+  const std::vector<std::uint8_t> bytes(text.begin(), text.end());
+  const auto tags = read_flv_tags(bytes, bytes.size());
+  ASSERT_TRUE(tags) << tags.error().message << '\n' << rtmpdump->log();
+  constexpr std::size_t kHeaderOctets = 5;  // frame type, packet type, composition time
+  std::vector<std::uint32_t> frames;
+  std::size_t sounds = 0;
+  for (const OwnedTag& tag : *tags) {
+    if (tag.type == TagType::audio) ++sounds;
+    const bool frame =
+        tag.type == TagType::video && tag.body.size() > kHeaderOctets && tag.body[1] == 1;
+    if (frame) frames.push_back(tag.timestamp_ms);
+  }
+  ASSERT_GE(frames.size(), 75U) << rtmpdump->log();
+  EXPECT_GE(sounds, 100U);
+  for (std::size_t i = 1; i < frames.size(); ++i) EXPECT_EQ(frames[i] - frames[i - 1], 40U) << i;
 }
 
 TEST_F(DialOnNginx, NginxMakesHlsOfWhatIsPushed) {
