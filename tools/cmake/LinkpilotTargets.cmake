@@ -24,12 +24,25 @@ endif()
 # For the one file that wraps a library of templates: UBSan doubles the time such a file compiles.
 function(lp_compiled_lightly source)
   if(LINKPILOT_SANITIZE MATCHES "undefined")
-    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-O0;-fno-sanitize=undefined")
+    set_source_files_properties(${source} PROPERTIES
+      COMPILE_OPTIONS "-O0;-fno-sanitize=undefined" SKIP_PRECOMPILE_HEADERS ON)
   endif()
 endfunction()
 
 # What a linter needs before the sources can be read: schemas/ adds its generated code here.
 add_custom_target(generated_sources)
+
+# What nearly every source includes of the standard library, parsed once for all libraries (tests have their own, which
+# knows GoogleTest, too). A precompiled header fits only code that is compiled the same way.
+if(LINKPILOT_PRECOMPILED)
+  file(WRITE ${CMAKE_BINARY_DIR}/precompiled.cc "// stands for the headers\n")
+  add_library(lp_headers OBJECT ${CMAKE_BINARY_DIR}/precompiled.cc)
+  target_link_libraries(lp_headers PRIVATE lp_sanitizers lp_warnings)
+  foreach(header algorithm array chrono filesystem fstream functional map memory mutex optional set
+                 span string thread unordered_map variant vector)
+    target_precompile_headers(lp_headers PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:<${header}$<ANGLE-R>>")
+  endforeach()
+endif()
 
 # lp_library(NAME SOURCES a.cc b.cc [PUBLIC dep...] [PRIVATE dep...])
 # A static library with the alias linkpilot::NAME, including from the root of the repository.
@@ -39,6 +52,9 @@ function(lp_library name)
   add_library(linkpilot::${name} ALIAS lp_${name})
   target_include_directories(lp_${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(lp_${name} PUBLIC lp_sanitizers ${ARG_PUBLIC} PRIVATE lp_warnings ${ARG_PRIVATE})
+  if(TARGET lp_headers AND NOT "${ARG_SOURCES}" MATCHES "\\.c(;|$)")
+    target_precompile_headers(lp_${name} REUSE_FROM lp_headers)
+  endif()
 endfunction()
 
 # Test code is compiled once and run once: most of its time is the compiler's. Its own pointers are

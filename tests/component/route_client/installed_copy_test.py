@@ -46,7 +46,7 @@ def main():
         run("cc", "-std=c11", "-Wall", "-Wextra", "-Werror", *flags, example / "route_lookup.c",
             *words, "-o", work / "by_pkg_config")
         check_example(work / "by_pkg_config", golden, environment)
-        run("cmake", "-S", example, "-B", work / "example", f"-DCMAKE_PREFIX_PATH={prefix}",
+        run("cmake", "-G", "Ninja", "-S", example, "-B", work / "example", f"-DCMAKE_PREFIX_PATH={prefix}",
             f"-DCMAKE_C_FLAGS={' '.join(flags)}")
         run("cmake", "--build", work / "example")
         check_example(work / "example/route_lookup", golden, environment)

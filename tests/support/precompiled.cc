@@ -1,1 +1,0 @@
-// Stands for the headers that CMakeLists.txt has precompiled here.
