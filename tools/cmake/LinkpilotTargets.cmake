@@ -32,8 +32,8 @@ endfunction()
 # What a linter needs before the sources can be read: schemas/ adds its generated code here.
 add_custom_target(generated_sources)
 
-# What nearly every source includes of the standard library, parsed once for all libraries (tests have their own, which
-# knows GoogleTest, too). A precompiled header fits only code that is compiled the same way.
+# What nearly every source includes of the standard library, parsed once for all libraries (tests
+# have their own, which knows GoogleTest, too). It fits only code that is compiled the same way.
 if(LINKPILOT_PRECOMPILED)
   file(WRITE ${CMAKE_BINARY_DIR}/precompiled.cc "// stands for the headers\n")
   add_library(lp_headers OBJECT ${CMAKE_BINARY_DIR}/precompiled.cc)
