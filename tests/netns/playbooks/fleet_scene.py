@@ -13,7 +13,7 @@ from fleet_hosts import Farm, missing_requirements, prepare  # noqa: E402
 from fleet_packages import renumber, version_of  # noqa: E402
 from fleet_playbooks import Fleet  # noqa: E402
 
-PACKAGES = os.environ.get("LINKPILOT_PACKAGES", os.path.join(ROOT, "build", "packages"))
+PACKAGES = os.path.abspath(os.environ.get("LINKPILOT_PACKAGES", os.path.join(ROOT, "build/package/out")))
 
 
 class FleetScene(unittest.TestCase):
