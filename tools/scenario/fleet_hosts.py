@@ -218,6 +218,7 @@ class Farm:
         self.hosts = {}
         self._server = None
         _clean_leftovers()
+        self._inotify_before = _raise_inotify_limit()
         run("ip", "netns", "add", self.namespace)
         run("ip", "-n", self.namespace, "link", "set", "lo", "up")
         run("ip", "-n", self.namespace, "link", "add", "bridge", "type", "bridge")
@@ -267,6 +268,7 @@ class Farm:
             self._server.kill()
             self._server.wait()
         subprocess.run(["ip", "netns", "delete", self.namespace], capture_output=True, check=False)
+        _set_inotify_limit(self._inotify_before)
         if not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -278,6 +280,24 @@ def _clean_leftovers():
         found = re.fullmatch(r"lf([0-9a-f]+)-[0-9]+", name)
         if found and not os.path.exists(f"/proc/{int(found[1], 16)}"):
             subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+
+
+# Each systemd takes about a dozen, and all hosts' root is one user to the kernel.
+_INOTIFY_LIMIT = "/proc/sys/fs/inotify/max_user_instances"
+_INOTIFY_WANTED = 1024
+
+
+def _set_inotify_limit(number):
+    with open(_INOTIFY_LIMIT, "w", encoding="ascii") as file:
+        file.write(str(number))
+
+
+def _raise_inotify_limit():
+    with open(_INOTIFY_LIMIT, encoding="ascii") as file:
+        before = int(file.read())
+    if before < _INOTIFY_WANTED:
+        _set_inotify_limit(_INOTIFY_WANTED)
+    return before
 
 
 def missing_requirements():
