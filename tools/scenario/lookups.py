@@ -13,7 +13,7 @@ import time
 STATE = b"/var/lib/linkpilot/"
 KINDS = ["ok", "no_table", "unknown_target", "dropped", "no_route", "no_turn", "bad_argument"]  # lpr_status
 PUSH, PULL = 1, 2  # lpr_direction
-ROUND_S = 0.005
+ROUND_S = 0.02
 ROUTE_OCTETS = 512  # more than sizeof(lpr_route); only the status is read here
 
 
