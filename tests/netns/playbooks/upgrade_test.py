@@ -32,7 +32,7 @@ class Upgrade(FleetScene):
         """Answers of all nodes, summed by kind; those about the canary apart."""
         sums = {"total": 0, "failed": 0, "canary_dropped": 0, "tables_refused": 0}
         for name in NODES:
-            with open(os.path.join(self.host(name).root, "tmp/lookups.json"), encoding="ascii") as file:
+            with open(os.path.join(self.host(name).root, "var/var/tmp/lookups.json"), encoding="ascii") as file:
                 said = json.load(file)
             sums["tables_refused"] += said["tables_refused"]
             for target, kinds in said["targets"].items():
@@ -59,7 +59,7 @@ class Upgrade(FleetScene):
             self.host(name).write("opt/lookups.py", program)
             others = ",".join(other for other in NODES if other != name)
             self.farm.ssh(self.host(name), "systemd-run --quiet --unit lookups --uid media --property UMask=0022 "
-                                           f"python3 /opt/lookups.py {others} /tmp/lookups.json")
+                                           f"python3 /opt/lookups.py {others} /var/tmp/lookups.json")
         time.sleep(2)
         self.assertEqual(self.lookups()["failed"], 0, self.lookups())
 
