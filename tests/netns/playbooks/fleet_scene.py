@@ -1,4 +1,4 @@
-"""What the long tests of the playbooks share: a farm of hosts, their fleet, and figures that are printed at the end."""
+"""What the long tests of the playbooks share: a farm of hosts, their fleet, and figures that are printed after each test."""
 
 import json
 import os
@@ -30,7 +30,6 @@ class FleetScene(unittest.TestCase):
             raise AssertionError("this machine lacks\n  " + "\n  ".join(missing))
         cls.version = version_of(PACKAGES)
         cls.figures = {}
-        cls.failures_before = 0
         cls.farm = Farm(prepare(PACKAGES), keep=bool(os.environ.get("LINKPILOT_KEEP")))
         try:
             cls.farm.add_hosts(cls.hosts)
@@ -41,11 +40,13 @@ class FleetScene(unittest.TestCase):
             cls.farm.close()
             raise
 
+    def tearDown(self):
+        print(f"\n{json.dumps({type(self).__name__: self.figures})}", flush=True)
+
     @classmethod
     def tearDownClass(cls):
         cls.fleet.forget_api()
         cls.farm.close()
-        print(json.dumps({cls.__name__: cls.figures}), flush=True)
 
     def host(self, name):
         return self.farm.hosts[name]

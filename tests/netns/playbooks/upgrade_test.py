@@ -32,7 +32,7 @@ class Upgrade(FleetScene):
         """Answers of all nodes, summed by kind; those about the canary apart."""
         sums = {"total": 0, "failed": 0, "canary_dropped": 0, "tables_refused": 0}
         for name in NODES:
-            with open(os.path.join(self.host(name).root, "var/var/tmp/lookups.json"), encoding="ascii") as file:
+            with open(os.path.join(self.host(name).root, "var/tmp/lookups.json"), encoding="ascii") as file:
                 said = json.load(file)
             sums["tables_refused"] += said["tables_refused"]
             for target, kinds in said["targets"].items():
