@@ -47,7 +47,6 @@ function(lp_daemon_package name)
   set(PACKAGE linkpilot-${name})
   set(USER ${PACKAGE})
   set(CONFIG /etc/linkpilot/${name}.toml)
-  string(TOUPPER LINKPILOT_${name}_OPTIONS OPTIONS)
   foreach(value SUMMARY GROUP STATE FILES_MAX START_SECONDS STOP_SECONDS OTHER_CONFIG)
     set(${value} ${ARG_${value}})
   endforeach()
@@ -91,6 +90,7 @@ lp_package_documents(routes_dev liblinkpilot-routes-dev)
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME linkpilot)
 set(CPACK_PACKAGE_VENDOR LinkPilot)
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")  # it would stand above each package's own
 set(CPACK_PACKAGE_CONTACT ${LINKPILOT_MAINTAINER})
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
@@ -106,41 +106,53 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
 
+set(what "LinkPilot measures the links between the nodes of a live-streaming network
+and works out which way each stream should go.")
 # lp_describe(COMPONENT PACKAGE SECTION SYNOPSIS TEXT)
 macro(lp_describe component package section synopsis text)
   set(CPACK_DEBIAN_${component}_PACKAGE_NAME ${package})
   set(CPACK_DEBIAN_${component}_PACKAGE_SECTION ${section})
-  set(CPACK_DEBIAN_${component}_DESCRIPTION "${synopsis}\n${text}")
+  set(CPACK_DEBIAN_${component}_DESCRIPTION "${synopsis}\n${what}\n.\n${text}")
 endmacro()
 lp_describe(AGENT linkpilot-agent net "measures the links of a live-streaming node"
-  "LinkPilot measures the links between the nodes of a live-streaming network and
- works out which way each stream should go. The agent runs on each node: it probes
- its links and answers probes, reports to the collector, keeps the route table that
- media servers read, and marks dead first hops in a fifth of a second.")
+  "The agent runs on each node: it probes its links and answers probes, reports
+to the collector, keeps the route table that media servers read, and marks
+dead first hops in a fifth of a second.")
 lp_describe(COLLECTOR linkpilot-collector net "decides routes for a live-streaming network"
-  "LinkPilot measures the links between the nodes of a live-streaming network and
- works out which way each stream should go. The collector takes in what the agents
- report, finds faults, solves for the best paths, and publishes signed route tables.")
+  "The collector takes in what the agents report, finds faults, solves for the
+best paths, and publishes signed route tables.")
 lp_describe(CLI linkpilot net "asks and directs LinkPilot, dials streams"
-  "The command line of LinkPilot: what links, routes, agents and faults are, orders to
- a collector, keys, and dials of live streams (RTMP, HTTP-FLV) that measure each phase
- of their opening and how they play.")
+  "The command line: what links, routes, agents and faults are, orders to a
+collector, keys, and dials of live streams (RTMP, HTTP-FLV) that measure
+each phase of their opening and how they play.")
 lp_describe(ROUTES liblinkpilot-routes0 libs "looks up routes that LinkPilot keeps on this node"
-  "What a media server loads: liblinkpilot-routes looks up, in the file that the agent
- keeps, which way a stream should go, in tens of nanoseconds and without a lock;
- liblinkpilot-routes-sync keeps such a file up to date without an agent.")
+  "What a media server loads: liblinkpilot-routes looks up, in the file that the
+agent keeps, which way a stream should go, in tens of nanoseconds and
+without a lock; liblinkpilot-routes-sync keeps such a file up to date
+without an agent.")
 lp_describe(ROUTES_DEV liblinkpilot-routes-dev libdevel
   "development files of LinkPilot's route look-up"
-  "Headers, static library, pkg-config and CMake files of liblinkpilot-routes (C) and
- liblinkpilot-routes-sync (C++20), and an example.")
+  "Headers, static library, pkg-config and CMake files of liblinkpilot-routes (C)
+and liblinkpilot-routes-sync (C++20), and an example.")
 foreach(daemon AGENT COLLECTOR)
-  # runuser and the LSB functions: for the init script.
-  set(CPACK_DEBIAN_${daemon}_PACKAGE_DEPENDS "adduser, lsb-base | sysvinit-utils (>= 3.05-4~), util-linux")
+  # sysvinit-utils has the LSB functions of the init script.
+  set(CPACK_DEBIAN_${daemon}_PACKAGE_DEPENDS "adduser, sysvinit-utils (>= 3.05-4~)")
   set(CPACK_DEBIAN_${daemon}_PACKAGE_RECOMMENDS "linkpilot, logrotate")
 endforeach()
 set(CPACK_DEBIAN_COLLECTOR_PACKAGE_SUGGESTS "linkpilot-agent")
-set(CPACK_DEBIAN_ROUTES_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
+set(CPACK_DEBIAN_ROUTES_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/agent/route_client/packaging/triggers)
+lp_package_install(routes FILES agent/route_client/packaging/liblinkpilot-routes0
+  DESTINATION /usr/share/lintian/overrides)
+lp_package_install(routes_dev FILES agent/route_client/example/route_lookup.c
+  DESTINATION /usr/share/doc/liblinkpilot-routes-dev/examples)
 set(CPACK_DEBIAN_ROUTES_PACKAGE_SUGGESTS linkpilot-agent)
 set(CPACK_DEBIAN_ROUTES_DEV_PACKAGE_DEPENDS "liblinkpilot-routes0 (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_ROUTES_DEV_PACKAGE_SHLIBDEPS OFF)
 include(CPack)
+
+# All that packages hold, and nothing that they do not.
+add_custom_target(package_contents)
+add_dependencies(package_contents linkpilot-agent linkpilot-collector linkpilot
+  linkpilot_routes_shared linkpilot_routes_static linkpilot_routes_sync)
