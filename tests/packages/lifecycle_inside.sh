@@ -28,6 +28,15 @@ is() {  # WHAT WANT GOT
     [ "$2" = "$3" ] || fail "$1 is '$3', not '$2'"
 }
 pid_of() { cat "/run/$1.pid"; }
+running() {  # how many processes of ours, of this program
+    local link count=0
+    for link in /proc/[0-9]*/exe; do
+        case "$(readlink "$link" 2>/dev/null || true)" in
+            /usr/bin/"$1"*) count=$((count + 1)) ;;
+        esac
+    done
+    echo $count
+}
 
 step "what installing made"
 is "owner of the agent's state" "linkpilot-agent:linkpilot-routes 750" "$(stat -c '%U:%G %a' /var/lib/linkpilot)"
@@ -35,6 +44,7 @@ is "owner of the collector's state" "linkpilot-collector:linkpilot-collector 750
     "$(stat -c '%U:%G %a' /var/lib/linkpilot-collector)"
 is "the agent's groups" "linkpilot-agent" "$(id -Gn linkpilot-agent)"
 is "the agent's shell" "/usr/sbin/nologin" "$(getent passwd linkpilot-agent | cut -d: -f7)"
+is "daemons that run without a configuration" 0 "$(running linkpilot)"
 for daemon in linkpilot-agent linkpilot-collector; do
     [ -L /etc/systemd/system/multi-user.target.wants/$daemon.service ] || fail "$daemon.service is not enabled"
     compgen -G "/etc/rc2.d/S*$daemon" >/dev/null || fail "$daemon is not enabled for init"
@@ -47,7 +57,7 @@ done
 step "the first start, as README.Debian says"
 linkpilot-collector --init /etc/linkpilot --state /var/lib/linkpilot-collector --user linkpilot-collector >/dev/null
 expect 0 service linkpilot-collector start
-linkpilot keys new /etc/linkpilot/agent.key >/dev/null
+linkpilot keys new /etc/linkpilot/agent.key >/dev/null 2>&1
 chown linkpilot-agent: /etc/linkpilot/agent.key
 export LINKPILOT_TOKEN_FILE=/etc/linkpilot/token
 linkpilot agent enrol node-1 --file /etc/linkpilot/agent.key.pub --reason test >/dev/null
@@ -58,7 +68,7 @@ sed -e 's/"192.0.2.10"/"127.0.0.1"/' -e 's/192.0.2.1:7100/127.0.0.1:7100/' \
 expect 0 runuser -u linkpilot-agent -- linkpilot-agent --check-config
 expect 0 service linkpilot-agent start
 expect 0 service linkpilot-agent start  # once is enough
-is "agents" 1 "$(pgrep -c -x linkpilot-agent || true)"
+is "agents" 1 "$(running linkpilot-agent)"
 wait_for 20 "the first report" grep -q first_report_acknowledged /var/log/linkpilot-agent.log
 for daemon in linkpilot-agent linkpilot-collector; do
     expect 0 service $daemon status
@@ -94,7 +104,7 @@ acknowledged=$(grep -c first_report_acknowledged /var/log/linkpilot-agent.log)
 dpkg -i /debs/new/linkpilot-agent_*.deb >/tmp/out 2>&1 || { cat /tmp/out; fail "upgrade"; }
 [ "$before" != "$(pid_of linkpilot-agent)" ] || fail "the old agent still runs"
 [ "$collector_before" != "$(pid_of linkpilot-collector)" ] || fail "the old collector still runs"
-is "agents" 1 "$(pgrep -c -x linkpilot-agent || true)"
+is "agents" 1 "$(running linkpilot-agent)"
 for program in linkpilot-agent linkpilot-collector linkpilot; do
     is "version of $program" "$program $version" "$($program --version)"
     is "version of its package" "$version" "$(dpkg-query -W -f '${Version}' $program)"
@@ -110,20 +120,23 @@ wait_for 20 "a report of the old agent" reports_again
 
 step "a crash leaves nothing in the way"
 kill -KILL "$(pid_of linkpilot-agent)"
-wait_for 5 "the end of the agent" sh -c '! pgrep -x linkpilot-agent'
+gone() { [ "$(running linkpilot-agent)" -eq 0 ]; }
+wait_for 5 "the end of the agent" gone
 expect 1 service linkpilot-agent status
 expect 0 service linkpilot-agent start
 expect 0 service linkpilot-agent restart
 
 step "remove"
 apt-get remove -q -y linkpilot-agent linkpilot-collector >/tmp/out 2>&1 || { cat /tmp/out; fail "remove"; }
-pgrep -l linkpilot && fail "still runs"
-[ -e /etc/linkpilot/agent.key ] && [ -d /var/lib/linkpilot/spool ] || fail "removing deleted keys or state"
+is "daemons that still run" 0 "$(running linkpilot)"
+[ -e /etc/linkpilot/agent.key ] || fail "removing deleted the key"
+[ -d /var/lib/linkpilot/spool ] || fail "removing deleted the state"
 expect 0 /etc/init.d/linkpilot-agent start
 
 step "purge the agent: the collector's are kept"
 apt-get purge -q -y linkpilot-agent >/tmp/out 2>&1 || { cat /tmp/out; fail "purge"; }
-[ ! -e /etc/linkpilot/agent.toml ] && [ ! -e /var/lib/linkpilot ] || fail "the agent left something"
+[ ! -e /etc/linkpilot/agent.toml ] || fail "the agent left its configuration"
+[ ! -e /var/lib/linkpilot ] || fail "the agent left its state"
 [ -e /etc/linkpilot/collector.key.pub ] || fail "the collector's key is gone"
 getent group linkpilot-routes >/dev/null || fail "the group is gone although a media server is in it"
 gpasswd -d media linkpilot-routes >/dev/null 2>&1

@@ -39,6 +39,26 @@ function(lp_package_documents component package)
     DESTINATION /usr/share/doc/${package})
 endfunction()
 
+# lp_manual(COMPONENT program|config SOURCE SECTION|NAME SYNOPSIS HAND_WRITTEN)
+# A page of HAND_WRITTEN and of what SOURCE, a program or a commented default file, says about itself.
+function(lp_manual component kind source which synopsis more)
+  get_filename_component(page ${more} NAME)
+  string(REGEX MATCH "[0-9]$" section ${page})
+  set(out ${CMAKE_BINARY_DIR}/packages/${page}.gz)
+  set(subject ${source})
+  if(kind STREQUAL program)
+    set(subject $<TARGET_FILE:${source}>)
+  endif()
+  set(script ${CMAKE_SOURCE_DIR}/tools/cmake/manual_page.py)
+  add_custom_command(OUTPUT ${out}
+    COMMAND ${CMAKE_COMMAND} -E env SOURCE_DATE_EPOCH=$ENV{SOURCE_DATE_EPOCH}
+      /usr/bin/python3 ${script} ${kind} ${out} ${subject} ${which} ${synopsis} ${more} ${PROJECT_VERSION}
+    DEPENDS ${source} ${script} ${more} VERBATIM)
+  add_custom_target(manual_${page} DEPENDS ${out})
+  add_dependencies(package_contents manual_${page})
+  lp_package_install(${component} FILES ${out} DESTINATION /usr/share/man/man${section})
+endfunction()
+
 # lp_daemon_package(NAME SUMMARY ... GROUP ... STATE ... PURGED files OTHER_CONFIG ...)
 # linkpilot-NAME from NAME/package and the templates that both daemons share.
 function(lp_daemon_package name)
@@ -66,11 +86,19 @@ function(lp_daemon_package name)
   lp_package_install(${name} DIRECTORY DESTINATION /etc/linkpilot)
   lp_package_install(${name} FILES ${source}/package/README.Debian DESTINATION /usr/share/doc/${PACKAGE})
   lp_package_install(${name} FILES ${source}/${name}.toml DESTINATION /usr/share/doc/${PACKAGE}/examples)
+  lp_manual(${name} program ${PACKAGE} 8 ${SUMMARY} ${source}/package/${PACKAGE}.8)
+  lp_manual(${name} config ${source}/${name}.toml ${PACKAGE}.toml "configuration of ${PACKAGE}"
+            ${source}/package/${PACKAGE}.toml.5)
   lp_package_documents(${name} ${PACKAGE})
   string(TOUPPER ${name} component)
   set(CPACK_DEBIAN_${component}_PACKAGE_CONTROL_EXTRA
     "${folder}/postinst;${folder}/prerm;${folder}/postrm;${folder}/conffiles" PARENT_SCOPE)
 endfunction()
+
+# Builds all that packages hold, and nothing that they do not.
+add_custom_target(package_contents)
+add_dependencies(package_contents linkpilot-agent linkpilot-collector linkpilot
+  linkpilot_routes_shared linkpilot_routes_static linkpilot_routes_sync)
 
 lp_daemon_package(agent
   SUMMARY "measures the links of this node and keeps its route table"
@@ -83,6 +111,8 @@ lp_daemon_package(collector
   FILES_MAX 65536 START_SECONDS 300 STOP_SECONDS 60
   PURGED collector.toml collector.key routes.key probing.key probing.key.old token enrolled
   OTHER_CONFIG /etc/linkpilot/agent.toml)
+lp_manual(cli program linkpilot 1 "asks and directs LinkPilot, dials streams"
+          ${CMAKE_SOURCE_DIR}/tools/linkpilot/linkpilot.1)
 lp_package_documents(cli linkpilot)
 lp_package_documents(routes liblinkpilot-routes0)
 lp_package_documents(routes_dev liblinkpilot-routes-dev)
@@ -151,8 +181,3 @@ set(CPACK_DEBIAN_ROUTES_PACKAGE_SUGGESTS linkpilot-agent)
 set(CPACK_DEBIAN_ROUTES_DEV_PACKAGE_DEPENDS "liblinkpilot-routes0 (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_ROUTES_DEV_PACKAGE_SHLIBDEPS OFF)
 include(CPack)
-
-# All that packages hold, and nothing that they do not.
-add_custom_target(package_contents)
-add_dependencies(package_contents linkpilot-agent linkpilot-collector linkpilot
-  linkpilot_routes_shared linkpilot_routes_static linkpilot_routes_sync)
