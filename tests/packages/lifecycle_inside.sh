@@ -80,7 +80,7 @@ useradd media
 adduser --quiet media linkpilot-routes
 useradd stranger
 expect 0 runuser -u media -- cat /var/lib/linkpilot/marks.bin
-expect 1 runuser -u media -- ls /var/lib/linkpilot/spool
+expect 2 runuser -u media -- ls /var/lib/linkpilot/spool
 expect 1 runuser -u stranger -- cat /var/lib/linkpilot/marks.bin
 
 step "reload"
