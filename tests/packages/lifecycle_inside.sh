@@ -5,6 +5,7 @@ version=$1
 
 fail() {
     echo "lifecycle: $*" >&2
+    cat /tmp/out >&2 2>/dev/null || true
     tail -n 20 /var/log/linkpilot-*.log >&2 2>/dev/null || true
     exit 1
 }
@@ -37,6 +38,9 @@ running() {  # how many processes of ours, of this program
     done
     echo $count
 }
+
+# What init would have written, utmp(5): the run level is 2. Without it invoke-rc.d starts nothing.
+perl -e 'print pack("sx2lx376", 1, ord("N") * 256 + ord("2"))' >/run/utmp
 
 step "what installing made"
 is "owner of the agent's state" "linkpilot-agent:linkpilot-routes 750" "$(stat -c '%U:%G %a' /var/lib/linkpilot)"
@@ -147,6 +151,7 @@ apt-get purge -q -y linkpilot-collector linkpilot liblinkpilot-routes0 >/tmp/out
 rm -rf /debs/old /debs/new
 left=$(find / -xdev -not -path '/proc/*' -not -path '/tmp/*' -iname '*linkpilot*' 2>/dev/null || true)
 is "what is left" "" "$left"
-left=$(grep -rIl linkpilot /etc /var/lib/systemd /var/lib/dpkg/info /var/lib/dpkg/status /var/lib/dpkg/triggers 2>/dev/null || true)
+left=$(grep -rIl linkpilot /etc /var/lib/systemd /var/lib/dpkg/info /var/lib/dpkg/status /var/lib/dpkg/triggers 2>/dev/null |
+    grep -vE '^/etc/g?(passwd|shadow|group)-$' || true)  # those: what was before the last change
 is "what still speaks of it" "" "$left"
 echo "lifecycle: all of it held"

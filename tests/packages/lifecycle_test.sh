@@ -19,8 +19,8 @@ cp "$new"/*.deb "$root/debs/new/"
 cp "$here/lifecycle_inside.sh" "$root/debs/"
 enter online "$root" sh -ec '
     apt-get update -q >/debs/apt.log 2>&1 || { cat /debs/apt.log; exit 1; }
-    # What ours need, before and without ours: what is left in the end is compared with this.
-    apt-get install -q -y --no-install-recommends /debs/old/linkpilot*.deb /debs/old/liblinkpilot-routes0*.deb \
+    # An init of the old kind: without any, invoke-rc.d starts nothing.
+    apt-get install -q -y --no-install-recommends sysvinit-core /debs/old/linkpilot*.deb /debs/old/liblinkpilot-routes0*.deb \
         >>/debs/apt.log 2>&1 || { tail -n 30 /debs/apt.log; exit 1; }
     grep -iE "linkpilot.*(warning|error|failed)" /debs/apt.log && exit 1
     exit 0'
