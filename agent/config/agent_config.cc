@@ -62,7 +62,8 @@ void read_ports(ConfigReader& reader, AgentConfig& config) {
     }
     port.advertised = table.address("advertised", port.listen);
     port.isp = table.text("isp", "");
-    port.stamp_port = static_cast<std::uint16_t>(table.integer("stamp_port", kStampPort, {1, 65'535}));
+    port.stamp_port =
+        static_cast<std::uint16_t>(table.integer("stamp_port", kStampPort, {1, 65'535}));
     port.capacity = table.bits_per_second("capacity", BitsPerSecond{0});
     port.bill = table.text("bill", "");
     for (const Port& other : config.self.ports) {
