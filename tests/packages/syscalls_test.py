@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What the daemons ask of the kernel is what their units let them ask: system calls, socket families,
-files that are written. Both run under strace, meet on loopback, report, and are reloaded.
+files that are written. Both run under strace, meet on loopback, report, and are reloaded. They also tell
+their service manager that they are ready and, each second, that they live.
 
 usage: syscalls_test.py AGENT COLLECTOR CLI SOURCE_DIR   (release programs: sanitizers ask for more)
 """
@@ -9,9 +10,11 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 AGENT, COLLECTOR, CLI = sys.argv[1:4]
@@ -41,10 +44,26 @@ def allowed_calls(unit):
     return calls
 
 
+class Manager:
+    """What systemd would be told, sd_notify(3)."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        path.chmod(0o666)
+        self.path, self.heard = path, []
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        while True:
+            self.heard.append(self.socket.recv(4096).decode())
+
+
 def traced(folder, name, program, *options):
     log = open(folder / f"{name}.log", "w", encoding="utf-8")
     return subprocess.Popen(["strace", "-u", USER, "-f", "-qq", "-o", str(folder / f"{name}.strace"), program, *options],
-                            stdout=log, stderr=log)
+                            stdout=log, stderr=log,
+                            env={**os.environ, "NOTIFY_SOCKET": str(folder / f"{name}.notify")})
 
 
 def wait_for(path, word):
@@ -101,6 +120,7 @@ routes = {{ signer_public_key_files = ["{folder}/c/routes.key.pub"] }}
 exporter = {{ listen = "127.0.0.1:17164", allow_addresses = ["loopback"] }}
 """, encoding="utf-8")
         subprocess.run(["chown", "-R", f"{USER}:", str(folder)], check=True)
+        managers = {name: Manager(folder / f"{name}.notify") for name in states}
         running = [traced(folder, "collector", COLLECTOR, "--config", str(config))]
         wait_for(folder / "collector.log", "ready")
         running.append(traced(folder, "agent", AGENT, "--config", str(folder / "agent.toml")))
@@ -120,6 +140,11 @@ exporter = {{ listen = "127.0.0.1:17164", allow_addresses = ["loopback"] }}
             trace = folder / f"{name}.strace"
             if trace.stat().st_size < 10_000:
                 sys.exit(f"{name}: nothing was traced")
+            heard = managers[name].heard
+            if heard[:1] != ["READY=1"] or "RELOADING=1" not in heard or heard[-1] != "STOPPING=1":
+                found.append(f"linkpilot-{name}: its service manager heard {heard}")
+            if heard.count("WATCHDOG=1") < 8:
+                found.append(f"linkpilot-{name}: {heard.count('WATCHDOG=1')} signs of life in more than 12 s")
             found += [f"linkpilot-{name}: {what}" for what in sorted(set(offences(trace, unit, states[name])))]
     print("\n".join(found) if found else "syscalls: the units allow all that was asked")
     return 1 if found else 0
