@@ -20,6 +20,8 @@ constexpr auto kPulse = std::chrono::milliseconds(100);
 constexpr Duration kViewFresh = std::chrono::milliseconds(250);
 constexpr auto kViewPatience = std::chrono::milliseconds(500);
 // Reports this young are folded again after a restart; at most so many.
+// So long after a restore an agent that comes may still have reports which the backup had not.
+constexpr Duration kAskAgainFor = std::chrono::hours(24);
 constexpr Duration kRefoldAge = std::chrono::seconds(90);
 // So many reports of each agent fill an estimate's window from both ends; more only delay the
 // start.
@@ -157,6 +159,7 @@ void Collector::restore(const Restored& restored) {
     agent.profile->name = agent.name;
   }
   ingest_->restore(restored.dedup, now);
+  if (now.wall - restored.from_backup < kAskAgainFor) ingest_->ask_again();
   if (!restored.damage.empty()) tell(EventLevel::error, "store_damaged", "", restored.damage);
   publisher_.restore(restored.tables);
   const Status status = visit_reports_since(
@@ -281,7 +284,7 @@ void Collector::publish_view() {
   view->now = now.wall;
   view->now_mono = now.mono;
   view->started = started_;
-  view->epoch = epoch_;
+  view->epoch = publisher_.epoch();
   view->agents = agents_;
   view->beliefs.make_with([copy = estimates_copy(now), standings = standings(), now] {
     return fleet_beliefs(*copy, standings, now.mono);

@@ -139,6 +139,7 @@ class Collector {
   void publish_tables(std::vector<RouteTable> tables, const SolveOutcome& outcome);
   void send_tables(const std::vector<PublishedTable>& published);
   void send_table(const AgentRecord& agent);
+  void follow_epoch(const AgentRecord& agent, Now now);
   void explain_dropped(RouteTable& table) const;
   void add_changed_reasons(std::vector<RouteTable>& tables) const;
   void watch_nodes(Now now);

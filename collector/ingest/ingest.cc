@@ -212,6 +212,11 @@ void Ingest::handle(AgentRecord& agent, const PeerId& from, const Hello& hello, 
   const auto acked = durable_.find({agent.id, hello.report_epoch});
   welcome.acked_sequence = acked == durable_.end() ? 0 : acked->second;
   hooks_.send(from.connection, welcome);
+  // Behind the Welcome, ahead of the first report: else the agent calls what it had acknowledged
+  // after the backup gone.
+  if (asks_again_ && hello.kind == ClientKind::agent && asked_again_.insert(agent.id).second) {
+    hooks_.send(from.connection, ResendFrom{{hello.report_epoch, welcome.acked_sequence + 1}});
+  }
   events_.add({0, now.wall, EventLevel::info, returned ? "agent_connected" : "agent_reconnected",
                agent.name, "", fmt::format("from {}, {}", address, hello.software)});
   hooks_.on_hello(agent, returned);

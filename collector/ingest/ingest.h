@@ -14,6 +14,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -83,6 +84,9 @@ class Ingest {
 
   // What the store kept: dedup marks, and reports young enough to teach something.
   void restore(const std::vector<RestoredDedup>& dedup, Now now);
+  // The store is a backup's: each agent is asked, at its first Hello, to send again what it still
+  // has of the time since.
+  void ask_again() { asks_again_ = true; }
   void refold(NodeId node, const Report& report, UnixNanos received, Now now);
 
   [[nodiscard]] const IngestCounters& counters() const { return counters_; }
@@ -139,6 +143,8 @@ class Ingest {
   std::size_t backlog_octets_ = 0;
   AgentMessage message_;  // its memory is used again for every report
   StageTimes stages_;
+  bool asks_again_ = false;
+  std::set<NodeId> asked_again_;  // at most one entry per enrolled node
   IngestCounters counters_;
 };
 
