@@ -92,6 +92,7 @@ class Collector {
   void arm_pulse();
   void arm_tick();
   void publish_view();
+  [[nodiscard]] static StoreBounds store_bounds(const StoreConfig& config);
   void work_backlog();
   void use_keys(Keys keys);
   void tell(EventLevel level, std::string_view name, std::string node, std::string detail);

@@ -24,7 +24,6 @@ constexpr std::uint32_t kClaimAnswersMin = 10;
 constexpr Duration kClockTrusted = std::chrono::seconds(2);
 // How many samples ahead memory is asked for what a fold will touch.
 constexpr std::size_t kFoldAhead = 6;
-constexpr std::size_t kBacklogOctetsMax = std::size_t{64} << 20;
 // Of the backlog in one turn of the loop: about two milliseconds of work.
 constexpr std::size_t kTurnOctets = std::size_t{256} << 10;
 constexpr std::size_t kDurableEpochsMax = 16 * kFleetNodesMax;

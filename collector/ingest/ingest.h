@@ -90,6 +90,9 @@ class Ingest {
   void refold(NodeId node, const Report& report, UnixNanos received, Now now);
 
   [[nodiscard]] const IngestCounters& counters() const { return counters_; }
+  static constexpr std::size_t kBacklogOctetsMax = std::size_t{64} << 20;
+  [[nodiscard]] std::size_t backlog_reports() const { return backlog_.size(); }
+  [[nodiscard]] std::size_t backlog_octets() const { return backlog_octets_; }
   // Newest measurement folded in, for the age of decisions.
   [[nodiscard]] StageTimes newest_stages() const { return stages_; }
   // One entry per link that was ever sampled, bounded as the estimates are.
