@@ -73,6 +73,8 @@ class Restore(unittest.TestCase):
         notes.close()
         fleet.start_collector()
         fleet.await_healthy()
+        wait_for("tables are of the later epoch", lambda: all(
+            int(epoch) > time.time() + 100_000 for epoch, _ in versions(fleet).values()))
         after = acked(fleet)
         ran_on = versions(fleet)
         fleet.kill_collector()
@@ -86,13 +88,19 @@ class Restore(unittest.TestCase):
         print(f"lost to healthy, in machine time: {took:.1f} s")
         for name, agent in fleet.agents.items():
             self.assertIsNone(agent.poll(), f"{name} ended")
-        for node, version in versions(fleet).items():
-            self.assertGreater(version, ran_on[node], node)
+        wait_for("tables are newer than those before", lambda: all(
+            version > ran_on[node] for node, version in versions(fleet).items()))
         # What was acknowledged before the backup, and what agents still had of the time since.
         self.assert_has(before)
-        wait_for("agents have sent again", lambda: all(
-            set(range(first_seen[(node, epoch)], sequence + 1)) <= fleet.reports().get((node, epoch), set())
-            for node, (epoch, sequence) in after.items()))
+        def missing():
+            stored = fleet.reports()
+            return {key: sorted(set(range(first_seen[key], sequence + 1)) - stored.get(key, set()))
+                    for key, sequence in ((((node, epoch), sequence)) for node, (epoch, sequence) in after.items())}
+
+        try:
+            wait_for("agents have sent again", lambda: not any(missing().values()), 20)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {before} {after} missing {missing()}") from error
         self.assertEqual(fleet.get("/v1/links")["links"] != [], True)
         self.assertTrue(all(link["measured"] for link in fleet.get("/v1/links")["links"]))
         names = [event["name"] for event in fleet.get("/v1/events?limit=1000")["events"]]

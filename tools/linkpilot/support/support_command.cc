@@ -110,6 +110,24 @@ class Bundle {
   std::string left_out_;
 };
 
+// Paths behind keys that end in _file, as the text has them: also of a configuration with a
+// mistake, which is what people ask for help with.
+void add_named_files(const std::string& config_file, std::vector<std::string>& paths) {
+  const std::string text = tail_of(config_file, kFileMax).value_or("");
+  const std::filesystem::path folder = std::filesystem::path(config_file).parent_path();
+  constexpr std::string_view kKey = "_file";
+  constexpr std::size_t kPathsMax = 64;
+  for (std::size_t at = text.find(kKey); at != std::string::npos && paths.size() < kPathsMax;
+       at = text.find(kKey, at + 1)) {
+    const std::string_view line(text.data() + at, std::min(text.find('\n', at), text.size()) - at);
+    const std::size_t open = line.find('"');
+    const std::size_t close = open == line.npos ? line.npos : line.find('"', open + 1);
+    if (close == line.npos) continue;
+    const std::string path = (folder / line.substr(open + 1, close - open - 1)).string();
+    if (!path.ends_with(".pub") && !path.ends_with(".bin")) paths.push_back(path);
+  }
+}
+
 // What must not be in the bundle wherever it may stand: the contents of all secret files.
 std::vector<std::string> secrets_of(const Context& context, const HostConfigs& configs) {
   std::vector<std::string> paths{context.api.token_file};
@@ -121,6 +139,8 @@ std::vector<std::string> secrets_of(const Context& context, const HostConfigs& c
                   config.keys.probing_file, config.keys.probing_file + ".old",
                   config.api.token_file, config.mail.password_file});
   }
+  add_named_files(configs.agent_file, paths);
+  add_named_files(configs.collector_file, paths);
   std::vector<std::string> secrets;
   for (const std::string& path : paths) {
     if (path.empty()) continue;
