@@ -213,7 +213,7 @@ void Ingest::handle(AgentRecord& agent, const PeerId& from, const Hello& hello, 
   hooks_.send(from.connection, welcome);
   // Behind the Welcome, ahead of the first report: else the agent calls what it had acknowledged
   // after the backup gone.
-  if (asks_again_ && hello.kind == ClientKind::agent && asked_again_.insert(agent.id).second) {
+  if (asks_again_ && hello.kind == ClientKind::agent) {
     hooks_.send(from.connection, ResendFrom{{hello.report_epoch, welcome.acked_sequence + 1}});
   }
   events_.add({0, now.wall, EventLevel::info, returned ? "agent_connected" : "agent_reconnected",

@@ -14,7 +14,6 @@
 #include <deque>
 #include <functional>
 #include <map>
-#include <set>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -84,8 +83,8 @@ class Ingest {
 
   // What the store kept: dedup marks, and reports young enough to teach something.
   void restore(const std::vector<RestoredDedup>& dedup, Now now);
-  // The store is a backup's: each agent is asked, at its first Hello, to send again what it still
-  // has of the time since.
+  // The store is a backup's: each agent is asked, at every Hello (a connection may end before it
+  // has answered), to send again what it still has of the time since.
   void ask_again() { asks_again_ = true; }
   void refold(NodeId node, const Report& report, UnixNanos received, Now now);
 
@@ -147,7 +146,6 @@ class Ingest {
   AgentMessage message_;  // its memory is used again for every report
   StageTimes stages_;
   bool asks_again_ = false;
-  std::set<NodeId> asked_again_;  // at most one entry per enrolled node
   IngestCounters counters_;
 };
 
