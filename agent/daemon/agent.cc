@@ -135,6 +135,7 @@ Agent::~Agent() = default;
 
 void Agent::start() {
   const Now now = clock_.now();
+  started_ = now.wall;
   log_event(LogLevel::info, "agent_started",
             {{"name", config_.self.name}, {"collector", config_.collectors.front()}});
   recover_spool();

@@ -110,6 +110,11 @@ class Agent {
 
   NodeId self_;
   std::uint64_t run_id_;
+  UnixNanos started_;
+  std::uint64_t links_capped_ = 0;   // of the plan in force
+  std::uint64_t plans_refused_ = 0;  // these three are for metrics.prom
+  std::uint64_t tables_refused_ = 0;
+  std::uint64_t messages_dropped_ = 0;
   std::unique_ptr<prober::StampEngine> engine_;
   Detector detector_;
   DetectorOutput detected_;

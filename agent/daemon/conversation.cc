@@ -99,6 +99,7 @@ void Agent::on_table_loaded(const TableAck& ack, Now now) {
   if (ack.accepted) {
     log_event(LogLevel::debug, "table_loaded", {{"version", text_of(ack.in_use)}});
   } else {
+    ++tables_refused_;
     note("table_refused", "version=" + text_of(ack.version) + " reason=" + ack.reason, now,
          LogLevel::warn);
   }
@@ -161,7 +162,10 @@ void Agent::converse(Now now) {
 }
 
 void Agent::queue(AgentMessage message) {
-  if (outbox_.size() >= kOutboxMax) outbox_.pop_front();
+  if (outbox_.size() >= kOutboxMax) {
+    outbox_.pop_front();
+    ++messages_dropped_;
+  }
   outbox_.push_back(std::move(message));
 }
 

@@ -92,6 +92,7 @@ class Collector {
   void arm_pulse();
   void arm_tick();
   void publish_view();
+  [[nodiscard]] static StoreBounds store_bounds(const StoreConfig& config);
   void work_backlog();
   void use_keys(Keys keys);
   void tell(EventLevel level, std::string_view name, std::string node, std::string detail);
@@ -139,6 +140,7 @@ class Collector {
   void publish_tables(std::vector<RouteTable> tables, const SolveOutcome& outcome);
   void send_tables(const std::vector<PublishedTable>& published);
   void send_table(const AgentRecord& agent);
+  void follow_epoch(const AgentRecord& agent, Now now);
   void explain_dropped(RouteTable& table) const;
   void add_changed_reasons(std::vector<RouteTable>& tables) const;
   void watch_nodes(Now now);

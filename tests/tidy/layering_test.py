@@ -44,6 +44,7 @@ LIBRARIES = [
     (re.compile(r"curl/"), r"(collector/notify/.*_socket\.cc|tools/.*|prober/.*)$"),
     (re.compile(r"sodium"), r"(base/runtime|prober/stamp)/.*\.cc$"),
     (re.compile(r"openssl/"), r"prober/media/(rtmp/digests|dial/\w+_socket)\.cc$"),
+    (re.compile(r"zlib\.h"), r"tools/linkpilot/support/.*\.cc$"),
     (re.compile(r"ares"), r"prober/media/dial/resolver_socket\.cc$"),
     (re.compile(r"pcap"), r"(prober/passive|tests|tools)/.*$"),
 ]
