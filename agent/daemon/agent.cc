@@ -135,7 +135,7 @@ Agent::~Agent() = default;
 
 void Agent::start() {
   const Now now = clock_.now();
-  started_ = now.wall;
+  started_ = now;
   log_event(LogLevel::info, "agent_started",
             {{"name", config_.self.name}, {"collector", config_.collectors.front()}});
   recover_spool();
@@ -145,7 +145,6 @@ void Agent::start() {
   }
   apply_probe_set(now);
   next_tick_ = now.mono + config_.ceilings.tick;
-  started_ = now.mono;
   next_second_ = now.mono + kFirstReportAfter;
   schedule();
   notify_service_manager("READY=1");

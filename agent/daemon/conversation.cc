@@ -50,7 +50,7 @@ void Agent::on_message(const CollectorMessage& message, Now now) {
         } else if constexpr (std::is_same_v<M, ReportAck>) {
           if (!std::exchange(acknowledged_, true)) {
             log_event(LogLevel::info, "first_report_acknowledged",
-                      {{"after", format_duration(now.mono - started_)}});
+                      {{"after", format_duration(now.mono - started_.mono)}});
           }
         } else if constexpr (std::is_same_v<M, Refused>) {
           note("collector_refused", m.reason, now, LogLevel::error);

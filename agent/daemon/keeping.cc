@@ -142,7 +142,7 @@ void Agent::write_metrics(const AgentStatus& status) {
   metrics.status = status;
   metrics.spool = spool_figures_;
   metrics.version = LINKPILOT_VERSION;
-  metrics.started = started_;
+  metrics.started = started_.wall;
   if (engine_) metrics.stamp = engine_->counters();
   metrics.spool_size_max = config_.spool.size_max.value;
   if (plan_.plan() != nullptr) metrics.links = plan_.plan()->links.size();

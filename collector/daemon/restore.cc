@@ -71,17 +71,17 @@ Result<std::vector<Place>> plan_restore(const BackupManifest& manifest,
 }
 
 // Made by root, used by the service's user: who owns the state directory owns the rest.
-struct Owner {
+struct StoreOwner {
   uid_t user = 0;
   gid_t group = 0;
 };
-std::optional<Owner> owner_of(const std::string& store_path) {
+std::optional<StoreOwner> owner_of(const std::string& store_path) {
   struct stat facts{};
   const std::string folder = fs::path(store_path).parent_path().string();
   if (::geteuid() != 0 || ::stat(folder.c_str(), &facts) != 0 || facts.st_uid == 0) {
     return std::nullopt;
   }
-  return Owner{facts.st_uid, facts.st_gid};
+  return StoreOwner{facts.st_uid, facts.st_gid};
 }
 
 // What was made, to be taken back unless `keep` is called.
@@ -128,7 +128,7 @@ Status put(const BackupManifest& manifest, const std::string& directory,
 }
 
 // Given to the service's user, and on the disk.
-Status settle(const std::vector<std::string>& made, const std::optional<Owner>& owner) {
+Status settle(const std::vector<std::string>& made, const std::optional<StoreOwner>& owner) {
   std::set<std::string> folders;
   for (const std::string& path : made) {
     folders.insert(standing_folder(fs::path(path).parent_path().string()));
@@ -161,7 +161,7 @@ Result<std::string> pending_config(const std::string& directory, const std::stri
 
 Status put_all(const std::string& directory, const BackupManifest& manifest,
                const CollectorConfig& config, UnixNanos now, Made& made) {
-  const std::optional<Owner> owner = owner_of(config.store.path);
+  const std::optional<StoreOwner> owner = owner_of(config.store.path);
   const Result<std::vector<Place>> places = plan_restore(manifest, config);
   if (!places) return fail(places.error());
   std::uint64_t octets = 0;

@@ -17,8 +17,8 @@ namespace linkpilot::collector {
 namespace {
 
 constexpr std::size_t kTokenOctets = 24;
-constexpr unsigned kSecretMode = 0600;
-constexpr unsigned kPublicMode = 0644;
+constexpr unsigned kSecretKeyMode = 0600;
+constexpr unsigned kStarterMode = 0644;
 
 // Takes the prefix of what is state.
 constexpr const char* kStarter =
@@ -116,12 +116,12 @@ Result<SetupReport> set_up(const SetupPlace& place) {
                 [](const std::string& path) { return save_secret(path, make_secret()); });
   if (!status) return fail(status.error());
   status = make(base / "token", [](const std::string& path) {
-    return replace_file(path, octets_of(make_token()), kSecretMode);
+    return replace_file(path, octets_of(make_token()), kSecretKeyMode);
   });
   if (!status) return fail(status.error());
   const std::string prefix = place.state.empty() ? "" : state.string() + "/";
   status = make(base / "collector.toml", [&prefix](const std::string& path) {
-    return replace_file(path, octets_of(fmt::format(kStarter, prefix)), kPublicMode);
+    return replace_file(path, octets_of(fmt::format(kStarter, prefix)), kStarterMode);
   });
   if (!status) return fail(status.error());
   const Result<CurveKeyPair> keys = load_curve_key_pair((base / "collector.key").string());
