@@ -25,9 +25,16 @@ def wait_for(what, done, patience_s=60, pause_s=0.2):
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that the kernel gives to clients: one that calls while nobody listens there could be
+    given that very port, connect to itself, and keep the listener out."""
+    while True:
+        port = random.randint(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 class Fleet:
