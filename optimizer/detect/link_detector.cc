@@ -22,14 +22,16 @@ void approach(float& mean, double value, double share) {
 void LinkDetector::look(const LinkLook& look, const LinkDetectorOptions& options) {
   change_.reset();
   if (look.sent == 0) return;
-  // The first looks have no usual share yet: nothing is fine but what always is.
   misses_.add(look.sent, look.lost_forward + look.lost_backward, options.misses);
   const std::uint32_t arrived = look.sent - std::min(look.sent, look.lost_forward);
-  forward_.loss.add(look.sent, look.lost_forward, static_cast<double>(forward_usual_),
-                    options.loss);
-  // Only what reached the peer could be lost on the way back.
-  backward_.loss.add(arrived, look.lost_backward, static_cast<double>(backward_usual_),
-                     options.loss);
+  // A word about loss in the first minute would keep its loss from becoming known as usual.
+  if (looks_ >= options.looks_min_loss) {
+    forward_.loss.add(look.sent, look.lost_forward, static_cast<double>(forward_usual_),
+                      options.loss);
+    // Only what reached the peer could be lost on the way back.
+    backward_.loss.add(arrived, look.lost_backward, static_cast<double>(backward_usual_),
+                       options.loss);
+  }
   if (look.jitter_ms) jitter_.add(*look.jitter_ms, options.jitter);
   look_at_delay(look, options);
   learn(look, options);
@@ -66,10 +68,10 @@ void LinkDetector::look_at_delay(const LinkLook& look, const LinkDetectorOptions
 
 void LinkDetector::learn(const LinkLook& look, const LinkDetectorOptions& options) {
   const bool lossy = forward_.loss.bad() || backward_.loss.bad() || misses_.dead();
-  const bool first = looks_ < options.looks_min;
+  // A plain mean at first.
   const auto share = [&](bool deviates) {
-    if (first) return 1.0 / (1.0 + looks_);
-    return 1.0 / (deviates ? options.usual_seconds_deviating : options.usual_seconds);
+    if (deviates) return 1.0 / options.usual_seconds_deviating;
+    return std::max(1.0 / (1.0 + looks_), 1.0 / options.usual_seconds);
   };
   const std::uint32_t arrived = look.sent - std::min(look.sent, look.lost_forward);
   approach(forward_usual_, static_cast<double>(look.lost_forward) / look.sent, share(lossy));

@@ -42,7 +42,8 @@ struct LinkDetectorOptions {
   double delay_leave_ms = 5.0;
   double usual_seconds = 600.0;
   double usual_seconds_deviating = 6 * 3600.0;
-  std::uint32_t looks_min = 20;  // before anything is usual
+  std::uint32_t looks_min = 20;       // before a delay is usual
+  std::uint32_t looks_min_loss = 60;  // and a share lost
 };
 
 class LinkDetector {

@@ -23,7 +23,7 @@ void LossChange::add(std::uint32_t sent, std::uint32_t lost, double usual,
   if (sent == 0) return;
   lost = std::min(lost, sent);
   const double fine = std::clamp(usual * options.usual_factor, options.fine, kShareMax / 2);
-  const double bad = std::min(std::max(options.bad, 3.0 * fine), kShareMax);
+  const double bad = std::min(std::max(options.bad, 2.5 * fine), kShareMax);
   const double nats = static_cast<double>(lost) * std::log(bad / fine) -
                       static_cast<double>(sent - lost) * std::log((1.0 - fine) / (1.0 - bad));
   if (enter_sum_ + nats <= 0.0 && !bad_) {
@@ -33,7 +33,7 @@ void LossChange::add(std::uint32_t sent, std::uint32_t lost, double usual,
     lost_ = saturating_sum(lost_, lost);
     looks_ = saturating_sum(looks_, 1);
   }
-  enter_sum_ = std::clamp(enter_sum_ + std::min(nats, options.enter_level / 3.0), 0.0,
+  enter_sum_ = std::clamp(enter_sum_ + std::min(nats, options.enter_level / 6.0), 0.0,
                           2.0 * options.enter_level);
   if (!bad_) {
     bad_ = enter_sum_ >= options.enter_level;

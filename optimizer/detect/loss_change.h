@@ -8,7 +8,7 @@
 // Stated rate: under losses at `fine` or below, the mean number of probes between false entries is
 // at least exp(enter_level) (Lorden, Annals of Mathematical Statistics 1971, theorem 2): with 17
 // nats 2.4e7 probes, which are 28 days of a link at 10 a second; rarer where it loses less than
-// `fine`. Losses come in bursts: a second counts at most a third of the level, so one blackout is
+// `fine`. Losses come in bursts: a second counts at most a sixth of the level, so one blackout is
 // never a lossy link (blackouts are MissRun's).
 //
 // Mean probes to entry at a share p: level / (p ln(bad/fine) - (1-p) ln((1-fine)/(1-bad))), e.g.
@@ -25,7 +25,7 @@ struct LossChangeOptions {
   double bad = 0.02;
   double enter_level = 17.0;  // nats
   double leave_level = 7.0;   // nats; a false leave costs an episode, not a mail
-  double usual_factor = 2.0;  // what a direction loses all day, times this, is fine for it
+  double usual_factor = 1.6;  // what a direction loses all day, times this, is fine for it
 };
 
 class LossChange {
@@ -57,10 +57,11 @@ class LossChange {
 };
 
 // MissRun: nothing answered for so many probes in a row. With independent losses of share p the
-// chance of a false word is at most p^missed_min a probe: 2e-11 at 3 % and 7. Back after
-// `return_min` answers in a row.
+// chance of a false word is at most p^missed_min a probe; a real blackout of a second is common,
+// and at 10 probes a second 15 are two of them. Agents are faster: they raise alarms and confirm
+// them by a burst. Back after `return_min` answers in a row.
 struct MissRunOptions {
-  std::uint32_t missed_min = 7;
+  std::uint32_t missed_min = 15;
   std::uint32_t return_min = 10;
 };
 

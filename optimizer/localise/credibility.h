@@ -14,12 +14,12 @@ namespace linkpilot::optimizer {
 
 struct CredibilityOptions {
   // Two ends contradict each other where their words differ by more than all of these.
-  double loss_apart = 0.012;
+  double loss_apart = 0.015;
   double delay_apart_ms = 8.0;
   double errors_apart = 4.0;    // standard errors of the difference
   double relative_apart = 0.4;  // of the larger word
   // An agent is sick that contradicts so many peers that are not sick themselves.
-  std::uint32_t peers_min = 2;
+  std::uint32_t peers_min = 3;
   double peers_share = 0.03;
 };
 

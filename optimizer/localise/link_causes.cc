@@ -26,6 +26,7 @@ struct Item {
   double nats = 0.0;
   double delay_ms = 0.0;
   double delay_error_ms = 1.0;
+  bool delay_directed = false;  // else half the growth of the round trip
 };
 
 double additive_loss(double share) { return -std::log1p(-std::min(share, kShareMax)); }
@@ -57,6 +58,7 @@ Item merge(const LinkFinding& finding, bool near_believed, bool far_believed) {
     item.nats += static_cast<double>(claim.loss_nats);
     delay.add(static_cast<double>(claim.delay_ms),
               std::max(kDelayErrorMin, static_cast<double>(claim.delay_error_ms)));
+    item.delay_directed = item.delay_directed || (claim.delay_ms > 0.0F && claim.delay_directed);
   };
   if (near_believed) hear(finding.near);
   if (far_believed) hear(finding.far);
@@ -235,8 +237,17 @@ class LinkExplainer {
     problem.candidates = candidates_;
     const Explained found = explain(problem, options_of(channel));
     for (const Explanation& each : found.causes) note_group(each, channel);
+    std::unordered_map<std::uint32_t, double> left_of;  // of links whose direction is not known
+    for (std::size_t i = 0; channel == Channel::delay && i < items.size(); ++i) {
+      if (items[i]->delay_directed) continue;
+      left_of.emplace(key(items[i]->from, items[i]->to), static_cast<double>(found.residual[i]));
+    }
     for (std::size_t i = 0; i < items.size(); ++i) {
-      note_link(*items[i], static_cast<double>(found.residual[i]), channel);
+      auto left = static_cast<double>(found.residual[i]);
+      // Half the growth each: what a group took too much of one way is what is left of the other.
+      const auto back = left_of.find(key(items[i]->to, items[i]->from));
+      if (!items[i]->delay_directed && back != left_of.end()) left += back->second;
+      note_link(*items[i], left, channel);
     }
   }
 

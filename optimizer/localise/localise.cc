@@ -126,8 +126,8 @@ Diagnosis localise(const Evidence& evidence, const LocaliseOptions& options) {
   out.doubtful = links.doubtful;
   std::map<CauseId, Cause>& causes = links.causes;
   join_directions(causes);
-  const DeadNetwork dead(evidence, causes);
   tell_agents_from_nodes(causes, serving_nodes(evidence, credibility, options));
+  const DeadNetwork dead(evidence, causes);
   for (Cause& cause : explain_dials(evidence, credibility, dead, options)) {
     const CauseId id = cause.id;
     causes.emplace(id, std::move(cause));
@@ -144,8 +144,8 @@ Diagnosis localise(const Evidence& evidence, const LocaliseOptions& options) {
     if (!agent.enrolled) continue;
     const bool excused = dead.node(node) || dead.cut(node);
     if (agent.credible && (agent.heard || excused)) continue;
-    const Cause cause = agent_cause(node, kOwnWord, 1, 1);
     if (!agent.heard && excused) continue;
+    const Cause cause = agent_cause(node, kOwnWord, 1, 1);
     causes.emplace(cause.id, cause);
   }
 

@@ -26,8 +26,8 @@ struct LocaliseOptions {
   double share_min = 0.75;  // see explain.h
   // Below these nothing is told of groups; and of single links.
   double group_loss = 0.01;
-  double group_delay_ms = 8.0;
-  double link_loss = 0.02;
+  double group_delay_ms = 7.0;
+  double link_loss = 0.014;
   double link_delay_ms = 15.0;
   double item_nats = 5.0;   // of loss, both ends' together, that make a link abnormal
   double link_nats = 20.0;  // and that make it a cause by itself

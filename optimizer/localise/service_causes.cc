@@ -12,7 +12,7 @@ namespace {
 
 constexpr float kFails = 1.0F;
 constexpr float kFailsError = 0.25F;
-constexpr std::uint16_t kServedMin = 2;
+constexpr std::uint16_t kDialsMin = 2;
 
 enum class DialWord : std::uint8_t { works, unopened, missing };
 
@@ -105,7 +105,7 @@ std::vector<bool> serving_nodes(const Evidence& evidence, const Credibility& cre
   }
   std::vector<bool> out(served.size());
   std::transform(served.begin(), served.end(), out.begin(),
-                 [](std::uint16_t count) { return count >= kServedMin; });
+                 [](std::uint16_t count) { return count >= kDialsMin; });
   return out;
 }
 
@@ -140,6 +140,7 @@ std::vector<Cause> explain_dials(const Evidence& evidence, const Credibility& cr
   how.normal_error = static_cast<double>(kFailsError);
   std::vector<Cause> causes;
   for (const Explanation& each : explain(problem, how).causes) {
+    if (each.items < kDialsMin) continue;  // one failed dial is weather
     Cause cause;
     cause.id = ids[each.candidate];
     cause.effect.failing = 1.0;

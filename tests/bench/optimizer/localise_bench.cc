@@ -47,16 +47,18 @@ json figures_of(const Tally& tally) {
   json out;
   out["cases"] = tally.cases;
   out["planted"] = tally.planted;
+  out["found"] = tally.found;
   out["reported"] = tally.reported;
+  out["right"] = tally.right;
+  out["overlapped"] = tally.overlapped;
+  out["kind_right"] = tally.kind_right;
   out["precision"] = tally.precision();
   out["recall"] = tally.recall();
   out["kind_accuracy"] = tally.kind_accuracy();
   out["exact_cases"] = static_cast<double>(tally.exact) / std::max(1U, tally.cases);
   out["false_when_quiet"] = tally.false_when_quiet;
-  if (tally.sick > 0) {
-    out["sick_agents"] = tally.sick;
-    out["sick_found"] = static_cast<double>(tally.sick_found) / tally.sick;
-  }
+  out["sick_agents"] = tally.sick;
+  out["sick_found_count"] = tally.sick_found;
   for (std::size_t k = 0; k < kKinds; ++k) {
     const std::string name(optimizer::to_string(static_cast<CauseKind>(k)));
     json& kind = out["by_kind"][name];
@@ -139,7 +141,7 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "localise: --series names no usable series\n");
     return 2;
   }
-  const NoiseLibrary noise(std::move(read), 200, 77);
+  const NoiseLibrary noise(std::move(read), 120, 77);
   std::ofstream dumped;
   if (!dump.empty()) dumped.open(dump);
   Judges judges;

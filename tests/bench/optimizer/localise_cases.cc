@@ -75,8 +75,10 @@ void Case::draw_fleet() {
     while (links.size() < wanted) {
       // Half of them begin near one another.
       std::uint16_t from = any_node();
-      if (rng_.below(2) == 0 && evidence_.shape.ends[from].region != evidence_.shape.ends[a].region)
+      if (rng_.below(2) == 0 &&
+          evidence_.shape.ends[from].region != evidence_.shape.ends[a].region) {
         continue;
+      }
       const std::uint16_t to = any_node();
       if (from != to) links.emplace(from, to);
     }
@@ -403,7 +405,9 @@ void Case::report_pair(std::uint16_t a, std::uint16_t b) {
     touched = true;
     dead_ab = dead_ab || (ab && fault.dead);
     dead_ba = dead_ba || (ba && fault.dead);
-    const double one_way = fault.id.kind == CauseKind::link ? 1.0 : 0.5;
+    // A node or region shows both ways of a round trip, a link or hop perhaps one.
+    const bool one = fault.id.kind == CauseKind::link || fault.id.kind == CauseKind::hop;
+    const double one_way = one ? 1.0 : 0.5;
     if (ab) {
       harm.loss_forward = 1.0 - (1.0 - harm.loss_forward) * (1.0 - fault.loss * wobble());
       harm.forward_ms += one_way * fault.delay_ms * wobble();
@@ -425,17 +429,10 @@ void Case::report_pair(std::uint16_t a, std::uint16_t b) {
     if (!touched || dead_ab || dead_ba) {
       claims = noise_.quiet(series, rng_);
     } else {
-      LinkDetector detector = noise_.warm(series, rng_);
+      LinkDetector detector = noise_.warm(series, clocks, rng_);
       LinkHarm seen = harm;
       if (!by_a) {
         seen = {harm.loss_backward, harm.loss_forward, harm.backward_ms, harm.forward_ms};
-      }
-      // A detector without clocks knows no one-way delays from before either.
-      if (!clocks) {
-        detector = LinkDetector();
-        for (int second = 0; second < NoiseLibrary::kMinute; ++second) {
-          detector.look(noise_.look(series, NoiseLibrary::kLevelMs, {}, false, rng_), {});
-        }
       }
       for (int second = 0; second < NoiseLibrary::kMinute; ++second) {
         detector.look(noise_.look(series, NoiseLibrary::kLevelMs, seen, clocks, rng_), {});
@@ -508,6 +505,7 @@ void Case::report_dials() {
       services.push_back(fault);
     }
   }
+  std::vector<std::uint32_t> visible(planted_.size());
   std::erase_if(evidence_.dials,
                 [this](const DialEvidence& dial) { return !is_heard(dial.prober); });
   for (DialEvidence& dial : evidence_.dials) {
@@ -521,6 +519,7 @@ void Case::report_dials() {
                 dead_between(dial.path[i - 1], dial.path[i]) ||
                 dead_between(dial.path[i], dial.path[i - 1]);
     }
+    const bool hidden = unopened || missing;
     for (const Planted& fault : services) {
       if (!dial_passes(fault.id, dial)) continue;
       if (fault.id.kind == CauseKind::vendor ||
@@ -528,6 +527,11 @@ void Case::report_dials() {
         unopened = true;
       } else {
         missing = true;
+      }
+    }
+    if (!hidden && sickness_[dial.prober] == Sickness::well) {
+      for (std::size_t p = 0; p < planted_.size(); ++p) {
+        visible[p] += dial_passes(planted_[p].id, dial) ? 1U : 0U;
       }
     }
     for (std::uint16_t attempt = 0; attempt < dial.attempts; ++attempt) {
@@ -542,6 +546,14 @@ void Case::report_dials() {
       dial.unopened = static_cast<std::uint16_t>(rng_.below(dial.attempts + 1U));
       dial.missing = 0;
     }
+  }
+  // What fewer than two dials of well agents could see was not there to be found.
+  for (std::size_t p = planted_.size(); p-- > 0;) {
+    const CauseKind kind = planted_[p].id.kind;
+    const bool service = kind == CauseKind::edge_service || kind == CauseKind::relay_push ||
+                         kind == CauseKind::stream || kind == CauseKind::vendor;
+    if (service && visible[p] < 2)
+      planted_.erase(planted_.begin() + static_cast<std::ptrdiff_t>(p));
   }
 }
 

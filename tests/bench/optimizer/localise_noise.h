@@ -2,11 +2,14 @@
 // blocks, their time-outs as losses. For the `localise` bench.
 //
 // A second of ten probes is ten neighbouring values of one series from a random place. A library
-// holds, per series, detectors after a quiet minute and what they claim after another one.
+// holds, per series, detectors after ten quiet minutes and what they claim after another one.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/rng.h"
@@ -39,6 +42,7 @@ struct QuietClaims {
 class NoiseLibrary {
  public:
   static constexpr int kMinute = 60;
+  static constexpr int kHistory = 600;  // seconds in which a link shows what is usual for it
   static constexpr std::uint32_t kProbes = 10;  // a second
   static constexpr double kBackgroundLoss = 0.001;
 
@@ -50,10 +54,15 @@ class NoiseLibrary {
     for (std::size_t s = 0; s < series_.size(); ++s) {
       for (std::size_t run = 0; run < runs; ++run) {
         LinkDetector detector;
-        for (int second = 0; second < kMinute; ++second) {
+        for (int second = 0; second < kHistory; ++second) {
           detector.look(look(s, kLevelMs, {}, true, rng), {});
         }
         warm_.push_back(detector);
+        LinkDetector blind;
+        for (int second = 0; second < kHistory; ++second) {
+          blind.look(look(s, kLevelMs, {}, false, rng), {});
+        }
+        warm_blind_.push_back(blind);
         for (int second = 0; second < kMinute; ++second) {
           detector.look(look(s, kLevelMs, {}, true, rng), {});
         }
@@ -67,9 +76,9 @@ class NoiseLibrary {
   [[nodiscard]] const QuietClaims& quiet(std::size_t series, Rng& rng) const {
     return quiet_[series * runs_ + rng.below(runs_)];
   }
-  // A detector that has seen a quiet minute.
-  [[nodiscard]] const LinkDetector& warm(std::size_t series, Rng& rng) const {
-    return warm_[series * runs_ + rng.below(runs_)];
+  // A detector that has seen quiet minutes; without clocks it knows no one-way delay.
+  [[nodiscard]] const LinkDetector& warm(std::size_t series, bool clocks, Rng& rng) const {
+    return (clocks ? warm_ : warm_blind_)[series * runs_ + rng.below(runs_)];
   }
 
   [[nodiscard]] LinkLook look(std::size_t series, double level_ms, const LinkHarm& harm,
@@ -111,6 +120,7 @@ class NoiseLibrary {
   std::vector<std::vector<float>> series_;
   std::size_t runs_;
   std::vector<LinkDetector> warm_;
+  std::vector<LinkDetector> warm_blind_;
   std::vector<QuietClaims> quiet_;
 };
 

@@ -80,11 +80,11 @@ TEST(LossChange, AcceptsWhatADirectionLosesAllDay) {
   }
 }
 
-TEST(MissRun, DiesOfSevenMissedInARowAndReturnsAfterTenAnswers) {
+TEST(MissRun, DiesOfFifteenMissedInARowAndReturnsAfterTenAnswers) {
   MissRun run;
-  run.add(4, 4, {});
+  run.add(10, 10, {});
   EXPECT_FALSE(run.dead());
-  run.add(4, 4, {});
+  run.add(5, 5, {});
   EXPECT_TRUE(run.dead());
   run.add(0, 0, {});
   run.add(9, 0, {});
@@ -276,6 +276,7 @@ TEST(LinkDetector, IsDeadWithoutAnswersAndKnowsNothingFromSilence) {
   for (int i = 0; i < 60; ++i) link.look(quiet_look(), {});
   link.look({}, {});
   EXPECT_FALSE(link.dead());
+  link.look({.sent = 10, .lost_forward = 10}, {});
   link.look({.sent = 10, .lost_forward = 10}, {});
   EXPECT_TRUE(link.dead());
   for (int i = 0; i < 100; ++i) link.look({}, {});
