@@ -11,13 +11,23 @@ namespace linkpilot::optimizer {
 
 namespace {
 
+// Of what a candidate is measured on: less is another cause's leftovers.
+constexpr double kPartMin = 0.25;
 constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
+
+// The one at place `at` in order; reorders.
+double ranked(std::vector<float>& values, std::size_t at) {
+  const auto place = values.begin() + static_cast<std::ptrdiff_t>(at);
+  std::nth_element(values.begin(), place, values.end());
+  return static_cast<double>(*place);
+}
 
 class Explainer {
  public:
   Explainer(const ExplainProblem& problem, const ExplainOptions& options)
       : problem_(problem), options_(options) {
     residual_.reserve(problem.items.size());
+    taken_.resize(problem.items.size());
     for (const ExplainItem& item : problem.items) residual_.push_back(item.value);
     admit_candidates();
   }
@@ -53,9 +63,18 @@ class Explainer {
   [[nodiscard]] double error_of(std::uint32_t item) const {
     return std::max(1e-9, static_cast<double>(problem_.items[item].error));
   }
+  // With what the causes found so far may have done more or less to it than to others.
+  [[nodiscard]] double blur_of(std::uint32_t item) const {
+    return std::hypot(error_of(item), options_.relative_error * static_cast<double>(taken_[item]));
+  }
+  // Too much is accounted for by others to tell whether `value` more or less is there.
+  [[nodiscard]] bool is_blurred(std::uint32_t item, double value) const {
+    if (taken_[item] <= 0.0F) return false;
+    return options_.saturates || 2.0 * blur_of(item) > 0.6 * value;
+  }
   [[nodiscard]] bool abnormal(std::uint32_t item) const {
     const auto left = static_cast<double>(residual_[item]);
-    return left > 2.0 * error_of(item) && left > 0.5 * options_.value_min;
+    return left > 2.0 * blur_of(item) && left > 0.5 * options_.value_min;
   }
 
   void admit_candidates() {
@@ -90,23 +109,31 @@ class Explainer {
     admitted.stale = false;
     admitted.gain = -1.0;
     const ExplainCandidate& candidate = problem_.candidates[admitted.candidate];
-    const std::size_t measured = std::max<std::size_t>(candidate.measured, admitted.items.size());
-    std::size_t shows = 0;
+    std::size_t measured = std::max<std::size_t>(candidate.measured, admitted.items.size());
     std::vector<float> values;
     values.reserve(admitted.items.size());
     for (const std::uint32_t item : admitted.items) {
-      shows += abnormal(item) ? 1U : 0U;
-      values.push_back(std::max(0.0F, residual_[item]));
+      if (abnormal(item)) values.push_back(residual_[item]);
     }
-    if (shows == 0 ||
-        static_cast<double>(shows) < options_.share_min * static_cast<double>(measured))
+    const std::size_t shows = values.size();
+    if (shows < std::min<std::size_t>(2, candidate.measured) ||
+        static_cast<double>(shows) < kPartMin * static_cast<double>(candidate.measured)) {
       return;
+    }
+    const double typical = ranked(values, values.size() / 2);
+    for (const std::uint32_t item : admitted.items) {
+      if (abnormal(item)) continue;
+      if (is_blurred(item, typical)) {
+        --measured;
+      } else {
+        values.push_back(std::max(0.0F, residual_[item]));
+      }
+    }
+    if (static_cast<double>(shows) < options_.share_min * static_cast<double>(measured)) return;
     // The median over all measured ones: the others are zeros, below all that show.
     const std::size_t zeros = measured - values.size();
     const std::size_t at = measured / 2 - std::min(measured / 2, zeros);
-    std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(at),
-                     values.end());
-    admitted.value = static_cast<double>(values[at]);
+    admitted.value = ranked(values, at);
     if (admitted.value < options_.value_min) return;
     admitted.gain = gain_of(admitted, admitted.value);
   }
@@ -117,7 +144,8 @@ class Explainer {
     double gain = -static_cast<double>(candidate.price);
     for (const std::uint32_t item : admitted.items) {
       const auto left = static_cast<double>(residual_[item]);
-      const double error = std::hypot(error_of(item), wobble);
+      if (options_.saturates && taken_[item] > 0.0F) continue;
+      const double error = std::hypot(blur_of(item), wobble);
       gain += misfit(left, error) - misfit(left - value, error);
     }
     const auto zeros = static_cast<double>(
@@ -180,6 +208,7 @@ class Explainer {
   void spread(const Admitted& admitted, double by) {
     for (const std::uint32_t item : admitted.items) {
       residual_[item] += static_cast<float>(by);
+      taken_[item] -= static_cast<float>(by);
       for (std::uint32_t m = problem_.begin[item]; m < problem_.begin[item + 1]; ++m) {
         const std::uint32_t place = place_[problem_.members[m]];
         if (place != kNone) admitted_[place].stale = true;
@@ -231,6 +260,7 @@ class Explainer {
   const ExplainProblem& problem_;
   const ExplainOptions& options_;
   std::vector<float> residual_;
+  std::vector<float> taken_;          // by the causes chosen
   std::vector<std::uint32_t> place_;  // of a candidate among the admitted
   std::vector<Admitted> admitted_;
   std::vector<Chosen> chosen_;

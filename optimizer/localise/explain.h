@@ -44,6 +44,9 @@ struct ExplainOptions {
   double value_min = 0.0;       // weaker causes are not told
   double relative_error = 0.2;  // causes do not show on all their items alike
   double normal_error = 1.0;    // of an item that is not in the list, whose value is zero
+  // One cause is all that an item can show (dead is dead): what is accounted for already speaks
+  // neither for nor against another.
+  bool saturates = false;
   std::size_t causes_max = 48;
 };
 

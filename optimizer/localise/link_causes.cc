@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "optimizer/localise/explain.h"
 
@@ -83,10 +85,18 @@ class LinkExplainer {
   }
 
   LinkCauses run() {
+    // What is doubtful speaks neither for nor against a group.
+    for (const Item& item : doubtful_) excuse(item, candidates_);
     explain_channel(Channel::dead);
+    // Nothing more is known of a link that is dead one way: no answer came back.
+    std::unordered_set<std::uint32_t> dead;
+    for (const Item& item : items_) {
+      if (item.dead) dead.insert(key(item.from, item.to));
+    }
     for (const Item& item : items_) {
       if (!item.dead) continue;
-      excuse(item);
+      excuse(item, candidates_);
+      if (!dead.contains(key(item.to, item.from))) excuse({item.to, item.from}, candidates_);
     }
     explain_channel(Channel::loss);
     explain_channel(Channel::delay);
@@ -107,6 +117,7 @@ class LinkExplainer {
         if (out_.questions.size() < kQuestionsMax) {
           out_.questions.push_back({QuestionKind::reverse_check, finding.from, finding.to});
         }
+        doubtful_.push_back({finding.from, finding.to});
         continue;
       }
       const Item item = merge(finding, near, far);
@@ -201,54 +212,77 @@ class LinkExplainer {
     if (a != b) visit(base + 2 * (a * size + b) + 1);
   }
 
-  void excuse(const Item& item) {
-    for_each_candidate(item, [this](std::size_t candidate) {
-      if (candidates_[candidate].measured > 0) --candidates_[candidate].measured;
+  void excuse(const Item& item, std::vector<ExplainCandidate>& candidates) const {
+    for_each_candidate(item, [&candidates](std::size_t candidate) {
+      if (candidates[candidate].measured > 0) --candidates[candidate].measured;
     });
+  }
+
+  // Empty: the item says nothing on this channel.
+  [[nodiscard]] std::optional<ExplainItem> value_on(Channel channel, const Item& item) const {
+    ExplainItem seen{static_cast<float>(kDead), static_cast<float>(kDeadError)};
+    if (item.dead != (channel == Channel::dead)) return {};
+    if (channel == Channel::loss) {
+      if (item.nats < options_.item_nats) return {};
+      seen = {static_cast<float>(item.loss), static_cast<float>(item.loss_error)};
+    } else if (channel == Channel::delay) {
+      seen = {static_cast<float>(item.delay_ms), static_cast<float>(item.delay_error_ms)};
+    }
+    return seen.value > 0.0F ? std::optional(seen) : std::nullopt;
   }
 
   void explain_channel(Channel channel) {
     ExplainProblem problem;
+    problem.candidates = candidates_;
     std::vector<const Item*> items;
+    std::vector<const Item*> undirected;
     for (const Item& item : items_) {
-      ExplainItem seen;
-      if (channel == Channel::dead) {
-        if (!item.dead) continue;
-        seen = {static_cast<float>(kDead), static_cast<float>(kDeadError)};
-      } else if (item.dead) {
-        continue;
-      } else if (channel == Channel::loss) {
-        if (item.nats < options_.item_nats) continue;
-        seen = {static_cast<float>(item.loss), static_cast<float>(item.loss_error)};
-      } else {
-        if (item.delay_ms <= 0.0) continue;
-        seen = {static_cast<float>(item.delay_ms), static_cast<float>(item.delay_error_ms)};
-      }
-      if (!(seen.value > 0.0F)) continue;
-      problem.items.push_back(seen);
+      if (!value_on(channel, item)) continue;
+      const bool known = channel != Channel::delay || item.delay_directed;
+      (known ? items : undirected).push_back(&item);
+    }
+    // Delays of unknown direction only blur the groups, unless there is hardly anything else.
+    if (undirected.size() > items.size()) {
+      items.insert(items.end(), undirected.begin(), undirected.end());
+      undirected.clear();
+    }
+    for (const Item* item : undirected) excuse(*item, problem.candidates);
+    for (const Item* item : items) {
+      problem.items.push_back(*value_on(channel, *item));
       problem.begin.push_back(static_cast<std::uint32_t>(problem.members.size()));
-      for_each_candidate(item, [&problem](std::size_t candidate) {
+      for_each_candidate(*item, [&problem](std::size_t candidate) {
         problem.members.push_back(static_cast<std::uint32_t>(candidate));
       });
-      items.push_back(&item);
     }
     problem.begin.push_back(static_cast<std::uint32_t>(problem.members.size()));
     if (items.empty()) return;
-    problem.candidates = candidates_;
     const Explained found = explain(problem, options_of(channel));
-    for (const Explanation& each : found.causes) note_group(each, channel);
-    std::unordered_map<std::uint32_t, double> left_of;  // of links whose direction is not known
-    for (std::size_t i = 0; channel == Channel::delay && i < items.size(); ++i) {
-      if (items[i]->delay_directed) continue;
-      left_of.emplace(key(items[i]->from, items[i]->to), static_cast<double>(found.residual[i]));
+    std::unordered_map<std::size_t, double> strengths;
+    for (const Explanation& each : found.causes) {
+      note_group(each, channel);
+      strengths.emplace(each.candidate, each.value);
     }
     for (std::size_t i = 0; i < items.size(); ++i) {
-      auto left = static_cast<double>(found.residual[i]);
-      // Half the growth each: what a group took too much of one way is what is left of the other.
-      const auto back = left_of.find(key(items[i]->to, items[i]->from));
-      if (!items[i]->delay_directed && back != left_of.end()) left += back->second;
-      note_link(*items[i], left, channel);
+      if (channel == Channel::delay && !items[i]->delay_directed) {
+        note_undirected(*items[i], strengths);
+      } else {
+        note_link(*items[i], static_cast<double>(found.residual[i]), channel);
+      }
     }
+    for (const Item* item : undirected) note_undirected(*item, strengths);
+  }
+
+  // The growth of its round trip less what the groups add to both its directions.
+  void note_undirected(const Item& item, const std::unordered_map<std::size_t, double>& strengths) {
+    double left = 2.0 * item.delay_ms;
+    for (const Item& way : {item, Item{item.to, item.from}}) {
+      for_each_candidate(way, [&](std::size_t candidate) {
+        const auto found = strengths.find(candidate);
+        if (found != strengths.end()) left -= found->second;
+      });
+    }
+    if (left < options_.link_delay_ms || left < 0.35 * 2.0 * item.delay_ms) return;
+    note_link(item, left, Channel::delay);
   }
 
   [[nodiscard]] ExplainOptions options_of(Channel channel) const {
@@ -258,6 +292,7 @@ class LinkExplainer {
       case Channel::dead:
         out.value_min = 0.5 * kDead;
         out.relative_error = 0.0;
+        out.saturates = true;
         out.normal_error = kDeadError;
         break;
       case Channel::loss:
@@ -363,6 +398,7 @@ class LinkExplainer {
   const Credibility& credibility_;
   const LocaliseOptions& options_;
   std::vector<Item> items_;
+  std::vector<Item> doubtful_;
   std::vector<CauseId> ids_;
   std::vector<ExplainCandidate> candidates_;
   std::size_t region_pairs_ = 0;

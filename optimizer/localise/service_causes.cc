@@ -39,16 +39,19 @@ bool excused(const DialEvidence& dial, const Credibility& credibility, const Dea
 template <typename Visit>
 void for_each_service(const DialEvidence& dial, DialWord word, Visit&& visit) {
   const bool of_vendor = dial.vendor != kNoVendor;
-  visit(CauseId{CauseKind::stream, dial.stream}, word == DialWord::missing);
   visit(CauseId{CauseKind::agent, dial.prober}, word != DialWord::works);
   if (of_vendor) visit(CauseId{CauseKind::vendor, dial.vendor}, word != DialWord::works);
+  if (!of_vendor && !dial.path.empty()) {
+    visit(CauseId{CauseKind::edge_service, dial.path.back()}, word == DialWord::unopened);
+  }
+  // Where nothing opened, nobody knows what stood behind it.
+  if (word == DialWord::unopened) return;
+  const bool missing = word == DialWord::missing;
+  visit(CauseId{CauseKind::stream, dial.stream}, missing);
   for (std::size_t i = 0; i < dial.path.size(); ++i) {
-    const bool served_here = i + 1 == dial.path.size() && !of_vendor;
-    visit(CauseId{CauseKind::edge_service, dial.path[i]},
-          word == (served_here ? DialWord::unopened : DialWord::missing));
-    if (i == 0) continue;
-    visit(CauseId{CauseKind::relay_push, dial.path[i - 1], dial.path[i]},
-          word == DialWord::missing);
+    if (i > 0) visit(CauseId{CauseKind::relay_push, dial.path[i - 1], dial.path[i]}, missing);
+    const bool upstream = of_vendor || i + 1 < dial.path.size();
+    if (upstream) visit(CauseId{CauseKind::edge_service, dial.path[i]}, missing);
   }
 }
 
@@ -138,6 +141,7 @@ std::vector<Cause> explain_dials(const Evidence& evidence, const Credibility& cr
   how.value_min = 0.5 * static_cast<double>(kFails);
   how.relative_error = 0.0;
   how.normal_error = static_cast<double>(kFailsError);
+  how.saturates = true;
   std::vector<Cause> causes;
   for (const Explanation& each : explain(problem, how).causes) {
     if (each.items < kDialsMin) continue;  // one failed dial is weather

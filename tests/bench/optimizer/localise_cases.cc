@@ -390,6 +390,11 @@ void Case::report_links() {
   for (std::uint16_t a = 0; a < options_.nodes; ++a) {
     for (std::uint16_t b = 0; b < a; ++b) report_pair(a, b);
   }
+  for (optimizer::SharedHop& hop : evidence_.hops) {
+    std::erase_if(hop.links, [this](const optimizer::SharedHop::Link& link) {
+      return !is_heard(link.from) && !is_heard(link.to);
+    });
+  }
 }
 
 // The two links between a and b, as both report them.
