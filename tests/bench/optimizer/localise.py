@@ -99,6 +99,8 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=2000,
                         help=f"of the small fleet; of more than 100 nodes one in {LARGE_EVERY} (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the first case; the next ones count up")
+    parser.add_argument("--days", type=float, default=7.0, help="of a quiet fleet (default: %(default)s)")
+    parser.add_argument("--time-runs", type=int, default=20, help="per kind of fault (default: %(default)s)")
     arguments = parser.parse_args()
     archive = arguments.data / "ripe_rtt_labelled/series.tar.xz" if arguments.data else None
     if archive is None or not archive.exists():
@@ -116,6 +118,11 @@ def main() -> int:
             well.append(run(program, listing, arguments.dump, **common))
             sick.append(run(program, listing, arguments.dump, **common, sick=0.1))
             figures[nodes] = (well[-1], sick[-1])
+        times = run(program, listing, None, mode="time", nodes=14, runs=arguments.time_runs, seed=arguments.seed)
+        for nodes in arguments.nodes:
+            week = run(program, listing, None, mode="quiet", nodes=nodes, days=arguments.days, seed=arguments.seed)
+            frame.put(f"false_mails_week_{nodes}", week["mails_a_week"])
+            frame.put(f"quiet_days_{nodes}", week["days"])
         extra = run(program, listing, None, nodes=1000, cases=4, seed=arguments.seed)
     frame.put("cases", sum(result["cases"] for result in well))
     for suffix, results in (("", well), ("_sick", sick)):
@@ -134,6 +141,9 @@ def main() -> int:
         for key in ("precision", "recall"):
             frame.put(f"baseline_{name}.{key}",
                       statistics.fmean(result["baseline"][name][key] for result in well))
+    for kind, seconds in times.items():
+        frame.put(f"time_to_localise_s.{kind}", float(statistics.median(seconds)))
+        frame.put(f"time_to_localise_s.{kind}_p90", float(sorted(seconds)[int(0.9 * (len(seconds) - 1))]))
     frame.put("by_kind", kinds(well))
     frame.put("by_kind_sick", kinds(sick))
     frame.put("confusion", confusion(well))

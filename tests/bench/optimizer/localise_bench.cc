@@ -13,6 +13,7 @@
 #include "base/runtime/command_line.h"
 #include "optimizer/localise/localise.h"
 #include "tests/bench/optimizer/localise_score.h"
+#include "tests/bench/optimizer/localise_time.h"
 
 namespace linkpilot::bench {
 namespace {
@@ -126,6 +127,12 @@ int main(int argc, char** argv) {
   double sick = 0.0;
   std::string series;
   std::string dump;
+  std::string mode = "cases";
+  double days = 7.0;
+  int runs = 20;
+  app.option("--mode", mode, "what to do").one_of({"cases", "time", "quiet"});
+  app.option("--days", days, "of a quiet fleet");
+  app.option("--runs", runs, "per kind of fault, to time it");
   app.option("--nodes", nodes, "nodes of the fleet").range(14, 1000);
   app.option("--cases", cases, "how many").range(1, 100'000);
   app.option("--seed", seed, "of the first case; the next ones count up");
@@ -142,6 +149,20 @@ int main(int argc, char** argv) {
     return 2;
   }
   const NoiseLibrary noise(std::move(read), 120, 77);
+  if (mode == "time") {
+    fmt::print("{}\n", nlohmann::json(time_to_localise(noise, runs, seed)).dump());
+    return 0;
+  }
+  if (mode == "quiet") {
+    const QuietCount quiet =
+        nodes == 14 ? quiet_days(noise, days, seed) : quiet_minutes(noise, nodes, days, seed);
+    fmt::print("{}\n", nlohmann::json{{"days", quiet.days},
+                                      {"named", quiet.causes},
+                                      {"mails", quiet.mails},
+                                      {"mails_a_week", quiet.mails * 7.0 / quiet.days}}
+                           .dump());
+    return 0;
+  }
   std::ofstream dumped;
   if (!dump.empty()) dumped.open(dump);
   Judges judges;

@@ -36,6 +36,7 @@ bool same_cause(const CauseId& reported, const Planted& planted) {
 }
 
 std::size_t common_of(const Footprint& a, const Footprint& b) {
+  if (a.size() > b.size()) return common_of(b, a);
   std::size_t count = 0;
   for (const std::uint64_t key : a) count += b.contains(key) ? 1U : 0U;
   return count;
