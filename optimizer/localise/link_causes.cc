@@ -231,49 +231,75 @@ class LinkExplainer {
     return seen.value > 0.0F ? std::optional(seen) : std::nullopt;
   }
 
+  using Strengths = std::unordered_map<std::size_t, double>;
+
   void explain_channel(Channel channel) {
-    ExplainProblem problem;
-    problem.candidates = candidates_;
-    std::vector<const Item*> items;
-    std::vector<const Item*> undirected;
+    std::vector<Item> items;
+    std::vector<Item> undirected;
     for (const Item& item : items_) {
       if (!value_on(channel, item)) continue;
       const bool known = channel != Channel::delay || item.delay_directed;
-      (known ? items : undirected).push_back(&item);
+      (known ? items : undirected).push_back(item);
     }
-    // Delays of unknown direction only blur the groups, unless there is hardly anything else.
-    if (undirected.size() > items.size()) {
-      items.insert(items.end(), undirected.begin(), undirected.end());
-      undirected.clear();
+    Strengths strengths;
+    std::vector<ExplainCandidate> candidates = candidates_;
+    for (const Item& item : undirected) excuse(item, candidates);
+    const std::vector<float> left = explain_items(items, std::move(candidates), channel, strengths);
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      note_link(items[i], static_cast<double>(left[i]), channel);
     }
-    for (const Item* item : undirected) excuse(*item, problem.candidates);
-    for (const Item* item : items) {
-      problem.items.push_back(*value_on(channel, *item));
+    explain_undirected(undirected, items, strengths);
+  }
+
+  // Delays whose direction nobody knows, because clocks are bad: what the others do not account for
+  // may still be a group, half of it each way.
+  void explain_undirected(const std::vector<Item>& undirected, const std::vector<Item>& directed,
+                          Strengths& strengths) {
+    if (undirected.empty()) return;
+    std::vector<ExplainCandidate> candidates = candidates_;
+    for (const Item& item : directed) excuse(item, candidates);
+    std::vector<Item> items;
+    for (Item item : undirected) {
+      const double left = left_of(item, strengths);
+      if (left >= options_.group_delay_ms && left >= 0.35 * 2.0 * item.delay_ms) {
+        item.delay_ms = left / 2.0;
+        items.push_back(item);
+      } else {
+        excuse(item, candidates);
+      }
+    }
+    (void)explain_items(items, std::move(candidates), Channel::delay, strengths);
+    for (const Item& item : undirected) {
+      const double left = left_of(item, strengths);
+      if (left >= 0.35 * 2.0 * item.delay_ms) note_link(item, left, Channel::delay);
+    }
+  }
+
+  // What is left of each; adds the strengths of the groups found.
+  std::vector<float> explain_items(const std::vector<Item>& items,
+                                   std::vector<ExplainCandidate> candidates, Channel channel,
+                                   Strengths& strengths) {
+    if (items.empty()) return {};
+    ExplainProblem problem;
+    problem.candidates = std::move(candidates);
+    for (const Item& item : items) {
+      problem.items.push_back(*value_on(channel, item));
       problem.begin.push_back(static_cast<std::uint32_t>(problem.members.size()));
-      for_each_candidate(*item, [&problem](std::size_t candidate) {
+      for_each_candidate(item, [&problem](std::size_t candidate) {
         problem.members.push_back(static_cast<std::uint32_t>(candidate));
       });
     }
     problem.begin.push_back(static_cast<std::uint32_t>(problem.members.size()));
-    if (items.empty()) return;
-    const Explained found = explain(problem, options_of(channel));
-    std::unordered_map<std::size_t, double> strengths;
+    Explained found = explain(problem, options_of(channel));
     for (const Explanation& each : found.causes) {
       note_group(each, channel);
-      strengths.emplace(each.candidate, each.value);
+      strengths[each.candidate] += each.value;
     }
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      if (channel == Channel::delay && !items[i]->delay_directed) {
-        note_undirected(*items[i], strengths);
-      } else {
-        note_link(*items[i], static_cast<double>(found.residual[i]), channel);
-      }
-    }
-    for (const Item* item : undirected) note_undirected(*item, strengths);
+    return std::move(found.residual);
   }
 
   // The growth of its round trip less what the groups add to both its directions.
-  void note_undirected(const Item& item, const std::unordered_map<std::size_t, double>& strengths) {
+  [[nodiscard]] double left_of(const Item& item, const Strengths& strengths) const {
     double left = 2.0 * item.delay_ms;
     for (const Item& way : {item, Item{item.to, item.from}}) {
       for_each_candidate(way, [&](std::size_t candidate) {
@@ -281,8 +307,7 @@ class LinkExplainer {
         if (found != strengths.end()) left -= found->second;
       });
     }
-    if (left < options_.link_delay_ms || left < 0.35 * 2.0 * item.delay_ms) return;
-    note_link(item, left, Channel::delay);
+    return left;
   }
 
   [[nodiscard]] ExplainOptions options_of(Channel channel) const {
