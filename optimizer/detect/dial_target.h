@@ -32,7 +32,7 @@ struct DialLook {
 
 struct DialTargetOptions {
   LossChangeOptions failures{
-      .fine = 0.02, .bad = 0.5, .enter_level = 7.0, .leave_level = 3.0, .usual_factor = 2.0};
+      .fine = 0.02, .bad = 0.5, .enter_level = 7.0, .leave_level = 3.0, .look_share = 0.5};
   DelayChangeOptions first_frame{.floor = 40.0, .relative_floor = 0.1};  // ms
   DelayChangeOptions stalls{.floor = 1.0, .relative_floor = 0.1};        // percent of the time
   // Against its peers: as many, and half of them, must be faster by both.

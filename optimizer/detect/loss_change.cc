@@ -33,8 +33,8 @@ void LossChange::add(std::uint32_t sent, std::uint32_t lost, double usual,
     lost_ = saturating_sum(lost_, lost);
     looks_ = saturating_sum(looks_, 1);
   }
-  enter_sum_ = std::clamp(enter_sum_ + std::min(nats, options.enter_level / 6.0), 0.0,
-                          2.0 * options.enter_level);
+  enter_sum_ = std::clamp(enter_sum_ + std::min(nats, options.look_share * options.enter_level),
+                          0.0, 2.0 * options.enter_level);
   if (!bad_) {
     bad_ = enter_sum_ >= options.enter_level;
     leave_sum_ = 0.0;

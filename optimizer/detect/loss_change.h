@@ -23,9 +23,10 @@ namespace linkpilot::optimizer {
 struct LossChangeOptions {
   double fine = 0.002;
   double bad = 0.02;
-  double enter_level = 17.0;  // nats
-  double leave_level = 7.0;   // nats; a false leave costs an episode, not a mail
-  double usual_factor = 1.6;  // what a direction loses all day, times this, is fine for it
+  double enter_level = 17.0;      // nats
+  double leave_level = 7.0;       // nats; a false leave costs an episode, not a mail
+  double look_share = 1.0 / 6.0;  // of the level, that one look counts at most
+  double usual_factor = 1.6;      // what a direction loses all day, times this, is fine for it
 };
 
 class LossChange {

@@ -231,7 +231,7 @@ LinkLook quiet_look(double rtt_ms = 50.0) {
 
 TEST(LinkDetector, TellsWhichDirectionLoses) {
   LinkDetector link;
-  for (int i = 0; i < 60; ++i) link.look(quiet_look(), {});
+  for (int i = 0; i < 600; ++i) link.look(quiet_look(), {});
   for (int i = 0; i < 60; ++i) {
     LinkLook look = quiet_look();
     look.lost_forward = i % 2 == 0 ? 1 : 0;
