@@ -26,7 +26,7 @@ constexpr std::size_t kTokenLengthMin = 16;
 
 struct Arguments {
   std::string config = "/etc/linkpilot/collector.toml";
-  std::string init;
+  SetupPlace init;
   bool check = false;
 };
 
@@ -35,8 +35,8 @@ int complain(const Error& error) {
   return kFailed;
 }
 
-int run_init(const std::string& directory) {
-  const Result<SetupReport> report = set_up(directory);
+int run_init(const SetupPlace& place) {
+  const Result<SetupReport> report = set_up(place);
   if (!report) return complain(report.error());
   for (const std::string& path : report->made) fmt::print("made {}\n", path);
   for (const std::string& path : report->kept) fmt::print("kept {}\n", path);
@@ -46,7 +46,7 @@ int run_init(const std::string& directory) {
       "For each node: its agent needs {0}/collector.key.pub and {0}/routes.key.pub (no\n"
       "other file of this folder), and its own public key is let in by\n"
       "  linkpilot --token-file {0}/token agent enrol NAME --file agent.key.pub --reason WHY\n",
-      directory);
+      place.directory);
   return 0;
 }
 
@@ -143,8 +143,12 @@ int main(int argc, char** argv) {
       .shows_default();
   app.flag("--check-config", arguments.check,
            "read the configuration, name its mistakes, and exit");
-  app.option("--init", arguments.init,
+  app.option("--init", arguments.init.directory,
              "make keys, a token and a starter configuration in this directory, and exit");
+  app.option("--state", arguments.init.state,
+             "with --init: where the store and the enrolled keys will be, instead of there");
+  app.option("--user", arguments.init.user,
+             "with --init: whom the secrets and the enrolled keys shall belong to");
   if (const auto code = words.parse(argc, argv)) return *code;
-  return arguments.init.empty() ? run(arguments) : run_init(arguments.init);
+  return arguments.init.directory.empty() ? run(arguments) : run_init(arguments.init);
 }

@@ -104,6 +104,8 @@ class Agent {
   Duration pace_;           // between ticks when nothing is being found out
   MonoTime brisk_until_{};  // the configured tick holds until then
   MonoTime next_second_;
+  MonoTime started_;
+  bool acknowledged_ = false;  // a report of this run
   Status outcome_;
 
   NodeId self_;

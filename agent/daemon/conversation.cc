@@ -47,6 +47,11 @@ void Agent::on_message(const CollectorMessage& message, Now now) {
           load_next_table(now);
         } else if constexpr (std::is_same_v<M, ProbeRequest>) {
           on_probe_request(m, now);
+        } else if constexpr (std::is_same_v<M, ReportAck>) {
+          if (!std::exchange(acknowledged_, true)) {
+            log_event(LogLevel::info, "first_report_acknowledged",
+                      {{"after", format_duration(now.mono - started_)}});
+          }
         } else if constexpr (std::is_same_v<M, Refused>) {
           note("collector_refused", m.reason, now, LogLevel::error);
         }

@@ -17,6 +17,7 @@ namespace linkpilot::collector {
 namespace {
 
 constexpr auto kPulse = std::chrono::milliseconds(100);
+constexpr Duration kSignOfLife = std::chrono::seconds(1);  // to the service manager's watchdog
 constexpr Duration kViewFresh = std::chrono::milliseconds(250);
 constexpr auto kViewPatience = std::chrono::milliseconds(500);
 // Reports this young are folded again after a restart; at most so many.
@@ -249,6 +250,10 @@ void Collector::arm_tick() {
 
 void Collector::on_pulse() {
   const Now now = clock_.now();
+  if (now.mono >= next_sign_of_life_) {
+    next_sign_of_life_ = now.mono + kSignOfLife;
+    notify_service_manager("WATCHDOG=1");
+  }
   ingest_->on_timer(now, config_.routing.silent_after);
   watch_nodes(now);
   watch_hand(now);
@@ -262,7 +267,6 @@ void Collector::on_pulse() {
 }
 
 void Collector::on_tick() {
-  notify_service_manager("WATCHDOG=1");
   if (clock_.now().mono >= next_tick_solve_) solve_tick();
 }
 

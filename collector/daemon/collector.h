@@ -195,6 +195,7 @@ class Collector {
   std::uint64_t nodes_ticket_ = 0;  // enrolments on their way to the disk
   std::set<NodeId> durable_nodes_;  // whose number is there
   std::string scan_error_;          // as told last
+  MonoTime next_sign_of_life_;
   bool plans_dirty_ = true;
   MonoTime plans_updated_;
   MonoTime plans_rest_until_;

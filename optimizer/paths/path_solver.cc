@@ -10,22 +10,6 @@ namespace {
 
 static_assert(kSolverNodesMax + 1 < (std::size_t{1} << kPathRelayBits));
 
-std::uint32_t add(std::uint32_t a, std::uint32_t b) {
-  return std::min<std::uint32_t>(a + b, kUnreachable);
-}
-
-const PathKernel& kernel_of(InstructionSet set) {
-  switch (set) {
-    case InstructionSet::baseline:
-      return kPathKernelBaseline;
-    case InstructionSet::avx2:
-      return kPathKernelAvx2;
-    case InstructionSet::avx512:
-      return kPathKernelAvx512;
-  }
-  return kPathKernelBaseline;
-}
-
 // Whole panels, and no stride of a multiple of 2 kB: rows would share cache sets.
 std::size_t stride_for(std::size_t nodes) {
   const std::size_t panels = (nodes + kPathPanel - 1) / kPathPanel;
@@ -41,6 +25,18 @@ NodePath path_of(PathUnits cost, std::uint16_t first, std::uint16_t last) {
 bool many(std::size_t changes, std::size_t nodes) { return changes > 2 + nodes / 32; }
 
 }  // namespace
+
+const PathKernel& kernel_of(InstructionSet set) {
+  switch (set) {
+    case InstructionSet::baseline:
+      return kPathKernelBaseline;
+    case InstructionSet::avx2:
+      return kPathKernelAvx2;
+    case InstructionSet::avx512:
+      return kPathKernelAvx512;
+  }
+  return kPathKernelBaseline;
+}
 
 PathUnits quantise(double cost_ms) {
   const double units = cost_ms * kUnitsPerMs;
@@ -115,7 +111,7 @@ void PathSolver::solve(const PathProblem& problem) {
     PathUnits* onward = &onward_[from * stride_];
     for (std::size_t to = 0; to < nodes_; ++to) {
       weight[to] = row[to] == 0 || from == to ? kUnreachable : row[to];
-      onward[to] = static_cast<PathUnits>(add(relay_cost_[from], weight[to]));
+      onward[to] = static_cast<PathUnits>(cost_sum(relay_cost_[from], weight[to]));
     }
   }
   const PathKernel& kernel = kernel_of(set_);
@@ -148,7 +144,7 @@ void PathSolver::prepare() {
 
 void PathSolver::set_weight(std::size_t from, std::size_t to, PathUnits weight) {
   weight_[from * stride_ + to] = weight;
-  const auto onward = static_cast<PathUnits>(add(relay_cost_[from], weight));
+  const auto onward = static_cast<PathUnits>(cost_sum(relay_cost_[from], weight));
   onward_[from * stride_ + to] = onward;
   onward_to_[to * stride_ + from] = onward;
 }
@@ -170,10 +166,10 @@ PathUnits PathSolver::cost_of(std::size_t from, std::size_t to, NodePath path) c
   if (x == kNoRelay) return weight_[from * stride_ + to];
   if (x >= nodes_ || x == from || x == to) return kUnreachable;
   const std::uint32_t first = weight_[from * stride_ + x];
-  if (y == kNoRelay) return static_cast<PathUnits>(add(first, onward_[x * stride_ + to]));
+  if (y == kNoRelay) return static_cast<PathUnits>(cost_sum(first, onward_[x * stride_ + to]));
   if (y >= nodes_ || y == from || y == to || y == x) return kUnreachable;
   return static_cast<PathUnits>(
-      add(first, add(onward_[x * stride_ + y], onward_[y * stride_ + to])));
+      cost_sum(first, cost_sum(onward_[x * stride_ + y], onward_[y * stride_ + to])));
 }
 
 PathUnits PathSolver::tail_cost(std::size_t from, std::size_t to) const {

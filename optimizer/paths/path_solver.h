@@ -24,6 +24,11 @@ inline constexpr std::uint16_t kNoRelay = 0xffff;
 inline constexpr std::size_t kSolverNodesMax = 4096;
 inline constexpr double kUnitsPerMs = 10.0;
 
+// Of two costs that may both be kUnreachable; more than that is unreachable, too.
+[[nodiscard]] inline std::uint32_t cost_sum(std::uint32_t a, std::uint32_t b) {
+  return a + b < kUnreachable ? a + b : kUnreachable;
+}
+
 // Milliseconds to units: rounded once, at least 1 (no free link, so no free loop); what is missing,
 // not finite or not positive, or 6 553.4 ms and more, is kUnreachable.
 [[nodiscard]] PathUnits quantise(double cost_ms);
@@ -50,6 +55,7 @@ enum class InstructionSet : std::uint8_t { baseline, avx2, avx512 };
 [[nodiscard]] std::string_view to_string(InstructionSet set);
 // Those this machine can run, the fastest last.
 [[nodiscard]] std::vector<InstructionSet> available_instruction_sets();
+[[nodiscard]] const PathKernel& kernel_of(InstructionSet set);
 
 struct WeightChange {
   std::uint16_t from = 0;

@@ -12,22 +12,6 @@
 namespace linkpilot::optimizer {
 namespace {
 
-std::uint32_t add(std::uint32_t a, std::uint32_t b) {
-  return std::min<std::uint32_t>(a + b, kUnreachable);
-}
-
-const PathKernel& kernel_of(InstructionSet set) {
-  switch (set) {
-    case InstructionSet::baseline:
-      return kPathKernelBaseline;
-    case InstructionSet::avx2:
-      return kPathKernelAvx2;
-    case InstructionSet::avx512:
-      return kPathKernelAvx512;
-  }
-  return kPathKernelBaseline;
-}
-
 // Scanning this many single columns costs as much as all rows.
 constexpr std::size_t kColumnsMax = 24;
 
@@ -51,11 +35,11 @@ void PathSolver::find_dirty(const WeightChange& change, PathUnits before) {
     const std::size_t first = kernel.columns_within(
         change.weight, &tail_cost_[j * stride_], &second_cost_[i * stride_], stride_, found.data());
     for (std::size_t k = 0; k < first; ++k) mark(i, found[k]);
-    const std::uint32_t leg = add(relay_cost_[i], change.weight);
+    const std::uint32_t leg = cost_sum(relay_cost_[i], change.weight);
     for (std::size_t a = 0; a < nodes_; ++a) {
-      const std::uint32_t last = add(best_cost_[a * stride_ + i], leg);
+      const std::uint32_t last = cost_sum(best_cost_[a * stride_ + i], leg);
       if (last != kUnreachable && last <= second_cost_[a * stride_ + j]) mark(a, j);
-      const std::uint32_t base = add(weight_[a * stride_ + i], leg);
+      const std::uint32_t base = cost_sum(weight_[a * stride_ + i], leg);
       if (base == kUnreachable || a == j) continue;
       const std::size_t middle =
           kernel.columns_within(static_cast<std::uint16_t>(base), &onward_[j * stride_],
@@ -124,7 +108,8 @@ void PathSolver::refresh_tail(std::size_t relay, std::size_t to, std::size_t ove
   const bool listed = tail_relay_[at] == id || tail2_relay_[at] == id;
   if (!listed) {
     if (!cheaper) return;
-    const std::uint32_t cost = add(onward_[relay * stride_ + over], onward_[over * stride_ + to]);
+    const std::uint32_t cost =
+        cost_sum(onward_[relay * stride_ + over], onward_[over * stride_ + to]);
     if (cost > tail2_cost_[at] || cost == kUnreachable) return;
   }
   const PathArrays p = arrays();

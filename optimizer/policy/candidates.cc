@@ -7,10 +7,6 @@
 namespace linkpilot::optimizer {
 namespace {
 
-std::uint32_t add(std::uint32_t a, std::uint32_t b) {
-  return std::min<std::uint32_t>(a + b, kUnreachable);
-}
-
 // One hop asked from `near` to `far`, in the media's direction.
 PathUnits hop_cost(const CandidateInput& input, Direction direction, std::size_t near,
                    std::size_t far) {
@@ -68,7 +64,7 @@ bool satisfies_rfc5286(const CandidateInput& input, Direction direction, std::si
                        std::size_t target, const Candidate& path) {
   if (path.direct()) return true;
   const std::uint32_t around =
-      add(distance(input, direction, path.first, me), distance(input, direction, me, target));
+      cost_sum(distance(input, direction, path.first, me), distance(input, direction, me, target));
   return distance(input, direction, path.first, target) < around;
 }
 
@@ -196,14 +192,14 @@ PathUnits candidate_cost(const CandidateInput& input, Direction direction, std::
     return (path.other_ports ? crossing.other : crossing.first).cost;
   }
   std::uint32_t cost = hop_cost(input, direction, me, path.first);
-  cost = add(cost, input.relay_cost[path.first]);
+  cost = cost_sum(cost, input.relay_cost[path.first]);
   std::size_t last = path.first;
   if (path.second != kNoRelay) {
-    cost = add(cost, hop_cost(input, direction, path.first, path.second));
-    cost = add(cost, input.relay_cost[path.second]);
+    cost = cost_sum(cost, hop_cost(input, direction, path.first, path.second));
+    cost = cost_sum(cost, input.relay_cost[path.second]);
     last = path.second;
   }
-  return static_cast<PathUnits>(add(cost, hop_cost(input, direction, last, target)));
+  return static_cast<PathUnits>(cost_sum(cost, hop_cost(input, direction, last, target)));
 }
 
 bool meets_live_mark(std::span<const ListSet* const> live, Direction direction, std::size_t me,

@@ -19,7 +19,7 @@ namespace {
 using rtmp::ScriptedPeer;
 using rtmp::ScriptedServer;
 
-struct Case {
+struct HostileCase {
   const char* name;
   const char* want;
   ScriptedServer::Script script;
@@ -27,11 +27,11 @@ struct Case {
 };
 
 // name -> report of each case.
-std::map<std::string, DialReport> dial_all(const std::vector<Case>& cases) {
+std::map<std::string, DialReport> dial_all(const std::vector<HostileCase>& cases) {
   DialRun run;
   std::vector<std::unique_ptr<ScriptedServer>> servers;
   std::vector<std::unique_ptr<Dial>> dials;
-  for (const Case& one : cases) {
+  for (const HostileCase& one : cases) {
     servers.push_back(std::make_unique<ScriptedServer>(one.script));
     DialRequest request = loopback_request(servers.back()->url());
     if (one.change) one.change(request);
@@ -61,7 +61,7 @@ void as_push(DialRequest& request) {
 }
 
 TEST(DialOfAHostileServer, EndsAtEachStageOfTheOpening) {
-  const std::vector<Case> cases{
+  const std::vector<HostileCase> cases{
       {"silence after accept", "handshake timeout", [](ScriptedPeer& p) { p.ignore(); }},
       {"closes at once", "handshake closed", [](ScriptedPeer&) {}},
       {"resets after C1", "handshake reset",
@@ -111,7 +111,7 @@ TEST(DialOfAHostileServer, EndsAtEachStageOfTheOpening) {
 
 TEST(DialOfAHostileServer, EndsBehindThePlayThatWasAccepted) {
   const auto small = [](DialRequest& request) { request.policy.ceilings.octets = Bytes{300'000}; };
-  const std::vector<Case> cases{
+  const std::vector<HostileCase> cases{
       {"Play.Start, then silence", "media no_media",
        [](ScriptedPeer& p) { start_play(p) ? p.hold() : void(); }},
       {"Play.Start, then close", "media dropped", [](ScriptedPeer& p) { start_play(p); }},
@@ -205,7 +205,7 @@ TEST(DialOfAHostileServer, CountsThePauseOfASourceAsTheStallItIs) {
     return at >= kAt && at < kAt + std::chrono::milliseconds(15) ? std::chrono::seconds(3)
                                                                  : std::chrono::seconds(0);
   };
-  const std::vector<Case> cases{
+  const std::vector<HostileCase> cases{
       {"pause", "opened",
        [&](ScriptedPeer& p) {
          bool paused = false;
@@ -226,7 +226,7 @@ TEST(DialOfAHostileServer, CountsThePauseOfASourceAsTheStallItIs) {
 }
 
 TEST(DialOfAHostileServer, TellsTheEndsOfAPushApart) {
-  const std::vector<Case> cases{
+  const std::vector<HostileCase> cases{
       {"Publish.Start, then close", "media dropped",
        [](ScriptedPeer& p) { p.open_until("publish") && p.send_status("NetStream.Publish.Start"); },
        as_push},
@@ -279,7 +279,7 @@ TEST(DialOfAHostileServer, TellsTheEndsOfAPushApart) {
 
 // Pushes begin behind whatever a server says before, all of it in one read.
 TEST(DialOfAHostileServer, BeginsAPushBehindAFloodOfStatuses) {
-  const std::vector<Case> cases{
+  const std::vector<HostileCase> cases{
       {"a flood", "opened",
        [](ScriptedPeer& p) {
          if (!p.open_until("publish")) return;
@@ -304,7 +304,7 @@ TEST(DialOfAHostileServer, BeginsAPushBehindAFloodOfStatuses) {
 
 TEST(DialOfAHostileServer, EndsWithinItsOpeningAndItsWholeAndSaysWhereItWas) {
   const auto silent = [](ScriptedPeer& p) { p.handshake() ? p.hold() : void(); };
-  const std::vector<Case> cases{
+  const std::vector<HostileCase> cases{
       {"opening", "connect timeout", silent,
        [](DialRequest& request) { request.deadlines.opening = std::chrono::milliseconds(400); }},
       {"whole", "connect timeout", silent,
@@ -386,7 +386,7 @@ TEST(DialOfAHostileServer, FollowsRedirectsWithinItsPolicy) {
   const auto allow = [](DialRequest& request) {
     request.policy.allowed = parse_ranges("loopback").value();
   };
-  const std::vector<Case> cases{
+  const std::vector<HostileCase> cases{
       {"to loopback, which is not allowed", "policy forbidden", to_target},
       {"to loopback, allowed", "opened", to_target, allow},
       {"to a cloud's metadata", "policy forbidden",
