@@ -12,9 +12,9 @@ namespace linkpilot::optimizer {
 
 namespace {
 
-constexpr double kLossErrorMin = 0.002;
-constexpr double kDelayErrorMin = 1.5;
-constexpr double kShareMax = 0.95;
+constexpr double kClaimLossErrorMin = 0.002;
+constexpr double kClaimDelayErrorMin = 1.5;
+constexpr double kLossShareMax = 0.95;
 constexpr double kDead = 1.0;  // value of a dead item
 constexpr double kDeadError = 0.1;
 
@@ -31,7 +31,7 @@ struct Item {
   bool delay_directed = false;  // else half the growth of the round trip
 };
 
-double additive_loss(double share) { return -std::log1p(-std::min(share, kShareMax)); }
+double additive_loss(double share) { return -std::log1p(-std::min(share, kLossShareMax)); }
 
 struct Weighted {
   double weight = 0.0;
@@ -56,16 +56,16 @@ Item merge(const LinkFinding& finding, bool near_believed, bool far_believed) {
     }
     alive = true;
     loss.add(static_cast<double>(claim.loss),
-             std::max(kLossErrorMin, static_cast<double>(claim.loss_error)));
+             std::max(kClaimLossErrorMin, static_cast<double>(claim.loss_error)));
     item.nats += static_cast<double>(claim.loss_nats);
     delay.add(static_cast<double>(claim.delay_ms),
-              std::max(kDelayErrorMin, static_cast<double>(claim.delay_error_ms)));
+              std::max(kClaimDelayErrorMin, static_cast<double>(claim.delay_error_ms)));
     item.delay_directed = item.delay_directed || (claim.delay_ms > 0.0F && claim.delay_directed);
   };
   if (near_believed) hear(finding.near);
   if (far_believed) hear(finding.far);
   if (item.dead || !alive) return item;
-  const double share = std::min(loss.sum / loss.weight, kShareMax);
+  const double share = std::min(loss.sum / loss.weight, kLossShareMax);
   item.loss = additive_loss(share);
   item.loss_error = 1.0 / std::sqrt(loss.weight) / (1.0 - share);
   item.delay_ms = delay.sum / delay.weight;
