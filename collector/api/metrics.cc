@@ -180,6 +180,40 @@ void write_routes(MetricsPage& page, const CollectorView& view) {
               view.probes.requested);
 }
 
+void write_announcer(MetricsPage& page, const MailFigures& mail) {
+  one_gauge(page, "linkpilot_collector_notices_waiting", "What is to be told and in no mail yet.",
+            count(mail.untold));
+  one_counter(page, "linkpilot_collector_notices_rate_limited_total",
+              "Notices that had to wait for the hourly limit.", mail.announcer.limited);
+  one_counter(page, "linkpilot_collector_mail_digests_total",
+              "Mails that told at once what the hourly limit had held up.", mail.announcer.digests);
+  page.counter("linkpilot_collector_faults_untold_total", "Faults not told by mail, by reason.");
+  page.sample(count(mail.announcer.muted), {{"reason", "explained"}});
+  page.sample(count(mail.announcer.unheard), {{"reason", "concerns_nobody"}});
+  page.sample(count(mail.announcer.overflow), {{"reason", "too_many"}});
+}
+
+void write_sinks(MetricsPage& page, const SinkFigures& sinks) {
+  one_gauge(page, "linkpilot_collector_alerts", "Alerts kept for the Alertmanager.",
+            count(sinks.alerts));
+  one_gauge(page, "linkpilot_collector_alertmanager_ok", "0 while posts to it fail.",
+            sinks.alert_trouble.empty() ? 1 : 0);
+  one_counter(page, "linkpilot_collector_alerts_posted_total",
+              "Alerts it took, refreshes included.", sinks.alert_counters.posted);
+  page.counter("linkpilot_collector_alerts_failed_total", "By what became of them.");
+  page.sample(count(sinks.alert_counters.failed), {{"outcome", "repeated"}});
+  page.sample(count(sinks.alert_counters.refused), {{"outcome", "refused"}});
+  page.sample(count(sinks.alert_counters.dropped), {{"outcome", "no_room"}});
+  one_gauge(page, "linkpilot_collector_webhook_waiting", "Deliveries not taken yet.",
+            count(sinks.hook_waiting));
+  one_counter(page, "linkpilot_collector_webhook_delivered_total", "Deliveries taken.",
+              sinks.hook_counters.delivered);
+  page.counter("linkpilot_collector_webhook_failed_total", "By what became of them.");
+  page.sample(count(sinks.hook_counters.failed), {{"outcome", "repeated"}});
+  page.sample(count(sinks.hook_counters.refused), {{"outcome", "refused"}});
+  page.sample(count(sinks.hook_counters.dropped), {{"outcome", "dropped"}});
+}
+
 void write_faults(MetricsPage& page, const CollectorView& view) {
   std::map<std::pair<FaultScope, FaultGrade>, std::uint64_t> open;
   for (const Fault& fault : view.faults) {
@@ -215,8 +249,8 @@ void write_faults(MetricsPage& page, const CollectorView& view) {
   page.counter("linkpilot_collector_mails_dropped_total", "Mails lost, by reason.");
   page.sample(count(mail.dropped_full), {{"reason", "spool_full"}});
   page.sample(count(mail.dropped_old), {{"reason", "given_up"}});
-  one_counter(page, "linkpilot_collector_mails_rate_limited_total",
-              "Mails that had to wait for the hourly limit.", mail.rate_limited);
+  write_announcer(page, view.mail);
+  write_sinks(page, view.sinks);
 }
 
 }  // namespace
