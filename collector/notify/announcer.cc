@@ -136,7 +136,7 @@ void Announcer::open(const Notice& notice, const std::vector<Mailbox>& to, Now n
     note(name, thread, notice, to, now);
     return;
   }
-  const std::string name = "fault." + notice.fault.id;
+  const std::string name = "new." + notice.fault.id;
   NoticeThread& thread = threads_[name];
   thread.to = to;
   note(name, thread, notice, to, now);
@@ -305,7 +305,9 @@ void Announcer::take_pending(const std::string& name, Now now, std::vector<Notic
   changed_.insert(name);
 }
 
-Announcement Announcer::announce(const std::string& name, Now now) {
+// A thread is named after the first fault it told, which no other thread ever tells first.
+Announcement Announcer::announce(const std::string& gathered, Now now) {
+  std::string name = gathered;
   NoticeThread& thread = threads_.at(name);
   Announcement out;
   out.thread = name;
@@ -317,6 +319,14 @@ Announcement Announcer::announce(const std::string& name, Now now) {
   }
   take_pending(name, now, out.notices);
   sort_by_gravity(out.notices);
+  if (out.number == 1) {
+    name = out.thread = "fault." + out.notices.front().fault.id;
+    changed_.insert(name);
+    auto renamed = threads_.extract(gathered);
+    renamed.key() = name;
+    threads_.insert(std::move(renamed));
+    for (const std::string& id : thread.order) where_[id] = name;
+  }
   if (thread.stem.empty()) thread.stem = subject_stem(out.notices, style_of(settings_));
   out.stem = thread.stem;
   for (const auto& [id, muted] : muted_) {

@@ -79,7 +79,7 @@ class Announcer {
   void mute_late();
   void repeat(Now now);
   [[nodiscard]] bool is_due(const NoticeThread& thread, Now now) const;
-  [[nodiscard]] Announcement announce(const std::string& name, Now now);
+  [[nodiscard]] Announcement announce(const std::string& gathered, Now now);
   [[nodiscard]] Announcement digest(const std::vector<std::string>& names, Now now);
   // Takes what is pending out of the thread; those that are over leave it.
   void take_pending(const std::string& name, Now now, std::vector<Notice>& into);

@@ -300,7 +300,9 @@ TEST(TimeZone, TheNextMorningComesOnceADayThroughChangesOfTheClock) {
     const LocalTime local = paris.at(next);
     EXPECT_EQ(local.hour * 60 + local.minute, 8 * 60) << paris.text(next);
     EXPECT_GT((next - at).count(), 0);
-    if (day > 0) EXPECT_LE(next - at, hours(25));
+    if (day > 0) {
+      EXPECT_LE(next - at, hours(25));
+    }
     at = next;
   }
 }
