@@ -16,7 +16,7 @@ namespace linkpilot::collector {
 inline constexpr std::size_t kChartLinksMax = 3;
 inline constexpr int kChartWidth = 1'120;  // twice what a mail shows: sharp on any screen
 inline constexpr int kChartHeight = 560;
-inline constexpr std::size_t kChartOctetsMax = 36'000;
+inline constexpr std::size_t kChartOctetsMax = 52'000;
 
 struct Chart {
   std::string png;                 // empty: there is nothing to draw
