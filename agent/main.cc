@@ -26,8 +26,7 @@ constexpr const char* kDescription =
     "  State:        reports wait in STATE/spool until the collector has them; STATE/metrics.prom\n"
     "                has the agent's figures in Prometheus text form, also while no collector is\n"
     "                there\n"
-    "  Rights:       none, but CAP_NET_BIND_SERVICE for a stamp_port below 1024 (862 by "
-    "default)\n\n"
+    "  Rights:       none, but CAP_NET_BIND_SERVICE for a stamp_port below 1024\n\n"
     "Every key is explained in the shipped agent.toml.";
 
 int check_config(const linkpilot::Result<linkpilot::agent::AgentConfig>& config,

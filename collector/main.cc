@@ -12,6 +12,7 @@
 #include "collector/api/api.h"
 #include "collector/api/http_server.h"
 #include "collector/config/config.h"
+#include "collector/daemon/backup.h"
 #include "collector/daemon/collector.h"
 #include "collector/daemon/setup.h"
 
@@ -26,7 +27,11 @@ constexpr std::size_t kTokenLengthMin = 16;
 
 struct Arguments {
   std::string config = "/etc/linkpilot/collector.toml";
-  std::string init;
+  SetupPlace init;
+  std::string backup;
+  std::string check_backup;
+  std::string restore;
+  bool keep_config = false;
   bool check = false;
 };
 
@@ -35,8 +40,8 @@ int complain(const Error& error) {
   return kFailed;
 }
 
-int run_init(const std::string& directory) {
-  const Result<SetupReport> report = set_up(directory);
+int run_init(const SetupPlace& place) {
+  const Result<SetupReport> report = set_up(place);
   if (!report) return complain(report.error());
   for (const std::string& path : report->made) fmt::print("made {}\n", path);
   for (const std::string& path : report->kept) fmt::print("kept {}\n", path);
@@ -46,7 +51,40 @@ int run_init(const std::string& directory) {
       "For each node: its agent needs {0}/collector.key.pub and {0}/routes.key.pub (no\n"
       "other file of this folder), and its own public key is let in by\n"
       "  linkpilot --token-file {0}/token agent enrol NAME --file agent.key.pub --reason WHY\n",
-      directory);
+      place.directory);
+  return 0;
+}
+
+int run_backup(const Arguments& arguments) {
+  const Result<BackupReport> report =
+      make_backup(arguments.config, arguments.backup, SystemClock().now().wall);
+  if (!report) return complain(report.error());
+  fmt::print("{}: {} files, {} octets, {} segments of reports. It holds secret keys.\n",
+             report->directory, report->files, report->octets, report->segments);
+  return 0;
+}
+
+int run_check_backup(const Arguments& arguments) {
+  const Result<BackupManifest> manifest = check_backup(arguments.check_backup);
+  if (!manifest) return complain(manifest.error());
+  fmt::print("{}: whole, made {} by {}, {} files\n", arguments.check_backup,
+             format_utc(manifest->made), manifest->software, manifest->files.size());
+  return 0;
+}
+
+int run_restore(const Arguments& arguments) {
+  const Result<RestoreReport> report =
+      restore_backup(arguments.restore, arguments.config,
+                     arguments.keep_config ? ConfigOfRestore::keep : ConfigOfRestore::from_backup,
+                     SystemClock().now().wall);
+  if (!report) return complain(report.error());
+  fmt::print("restored the collector of {}: {} files, store {}\n",
+             format_utc(report->manifest.made), report->manifest.files.size(), report->store_path);
+  fmt::print("Its public key, which the agents know:\n  {}\n\n", report->public_key);
+  fmt::print(
+      "Next: give this machine the address that the agents connect to, then\n"
+      "  linkpilot-collector --config {}\n",
+      report->config_file);
   return 0;
 }
 
@@ -139,15 +177,32 @@ int main(int argc, char** argv) {
       "Enrol:       linkpilot agent enrol NAME --file KEY.pub --reason WHY; or put the key\n"
       "             into the enrolled directory as NAME.pub\n"
       "Look:        linkpilot status, or curl http://127.0.0.1:7180/v1/status\n"
-      "Reload:      kill -HUP PID (a file with a mistake changes nothing; keys are read again)",
+      "Reload:      kill -HUP PID (a file with a mistake changes nothing; keys are read again)\n"
+      "Back up:     linkpilot-collector --backup DIR (it may run meanwhile), and elsewhere\n"
+      "             linkpilot-collector --restore DIR; agents need not be touched",
       "linkpilot-collector " LINKPILOT_VERSION);
   Command app = words.root();
   app.option("--config", arguments.config, "configuration file (commented default: collector.toml)")
       .shows_default();
   app.flag("--check-config", arguments.check,
            "read the configuration, name its mistakes, and exit");
-  app.option("--init", arguments.init,
+  app.option("--init", arguments.init.directory,
              "make keys, a token and a starter configuration in this directory, and exit");
+  app.option("--state", arguments.init.state,
+             "with --init: where the store and the enrolled keys will be, instead of there");
+  app.option("--user", arguments.init.user,
+             "with --init: whom the secrets and the enrolled keys shall belong to");
+  app.option("--backup", arguments.backup,
+             "copy store, keys and configuration into this new directory, and exit");
+  app.option("--check-backup", arguments.check_backup,
+             "read a backup and compare it with its checksums, and exit");
+  app.option("--restore", arguments.restore,
+             "put a backup where its configuration says (--config: where that goes), and exit");
+  app.flag("--keep-config", arguments.keep_config,
+           "with --restore: the configuration is there already, use it");
   if (const auto code = words.parse(argc, argv)) return *code;
-  return arguments.init.empty() ? run(arguments) : run_init(arguments.init);
+  if (!arguments.backup.empty()) return run_backup(arguments);
+  if (!arguments.check_backup.empty()) return run_check_backup(arguments);
+  if (!arguments.restore.empty()) return run_restore(arguments);
+  return arguments.init.directory.empty() ? run(arguments) : run_init(arguments.init);
 }

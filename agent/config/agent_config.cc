@@ -14,6 +14,8 @@ using std::chrono::seconds;
 template <typename T>
 using Word = std::pair<std::string_view, T>;
 
+constexpr std::int64_t kStampPort = 8862;
+
 constexpr std::array<Word<NodeRole>, 4> kRoles{{{"ingest", NodeRole::ingest},
                                                 {"relay", NodeRole::relay},
                                                 {"edge", NodeRole::edge},
@@ -60,7 +62,8 @@ void read_ports(ConfigReader& reader, AgentConfig& config) {
     }
     port.advertised = table.address("advertised", port.listen);
     port.isp = table.text("isp", "");
-    port.stamp_port = static_cast<std::uint16_t>(table.integer("stamp_port", 862, {1, 65'535}));
+    port.stamp_port =
+        static_cast<std::uint16_t>(table.integer("stamp_port", kStampPort, {1, 65'535}));
     port.capacity = table.bits_per_second("capacity", BitsPerSecond{0});
     port.bill = table.text("bill", "");
     for (const Port& other : config.self.ports) {

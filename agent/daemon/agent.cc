@@ -16,6 +16,8 @@ PlanCeilings plan_ceilings(const Ceilings& ceilings) {
 }
 
 constexpr std::size_t kFileJobsMax = 128;
+// Time enough for a collector's welcome: whoever started the agent sees early that it reports.
+constexpr Duration kFirstReportAfter = std::chrono::milliseconds(250);
 
 SpoolOptions spool_options(const SpoolSettings& settings) {
   SpoolOptions options;
@@ -133,6 +135,7 @@ Agent::~Agent() = default;
 
 void Agent::start() {
   const Now now = clock_.now();
+  started_ = now;
   log_event(LogLevel::info, "agent_started",
             {{"name", config_.self.name}, {"collector", config_.collectors.front()}});
   recover_spool();
@@ -142,7 +145,7 @@ void Agent::start() {
   }
   apply_probe_set(now);
   next_tick_ = now.mono + config_.ceilings.tick;
-  next_second_ = now.mono + std::chrono::seconds(1);
+  next_second_ = now.mono + kFirstReportAfter;
   schedule();
   notify_service_manager("READY=1");
 }

@@ -104,10 +104,16 @@ class Agent {
   Duration pace_;           // between ticks when nothing is being found out
   MonoTime brisk_until_{};  // the configured tick holds until then
   MonoTime next_second_;
+  Now started_{};
+  bool acknowledged_ = false;  // a report of this run
   Status outcome_;
 
   NodeId self_;
   std::uint64_t run_id_;
+  std::uint64_t links_capped_ = 0;   // of the plan in force
+  std::uint64_t plans_refused_ = 0;  // these three are for metrics.prom
+  std::uint64_t tables_refused_ = 0;
+  std::uint64_t messages_dropped_ = 0;
   std::unique_ptr<prober::StampEngine> engine_;
   Detector detector_;
   DetectorOutput detected_;

@@ -47,6 +47,11 @@ void Agent::on_message(const CollectorMessage& message, Now now) {
           load_next_table(now);
         } else if constexpr (std::is_same_v<M, ProbeRequest>) {
           on_probe_request(m, now);
+        } else if constexpr (std::is_same_v<M, ReportAck>) {
+          if (!std::exchange(acknowledged_, true)) {
+            log_event(LogLevel::info, "first_report_acknowledged",
+                      {{"after", format_duration(now.mono - started_.mono)}});
+          }
         } else if constexpr (std::is_same_v<M, Refused>) {
           note("collector_refused", m.reason, now, LogLevel::error);
         }
@@ -94,6 +99,7 @@ void Agent::on_table_loaded(const TableAck& ack, Now now) {
   if (ack.accepted) {
     log_event(LogLevel::debug, "table_loaded", {{"version", text_of(ack.in_use)}});
   } else {
+    ++tables_refused_;
     note("table_refused", "version=" + text_of(ack.version) + " reason=" + ack.reason, now,
          LogLevel::warn);
   }
@@ -156,7 +162,10 @@ void Agent::converse(Now now) {
 }
 
 void Agent::queue(AgentMessage message) {
-  if (outbox_.size() >= kOutboxMax) outbox_.pop_front();
+  if (outbox_.size() >= kOutboxMax) {
+    outbox_.pop_front();
+    ++messages_dropped_;
+  }
   outbox_.push_back(std::move(message));
 }
 

@@ -141,7 +141,16 @@ void Agent::write_metrics(const AgentStatus& status) {
   AgentMetrics metrics;
   metrics.status = status;
   metrics.spool = spool_figures_;
-  metrics.uplink = to_string(uplink_.state());
+  metrics.version = LINKPILOT_VERSION;
+  metrics.started = started_.wall;
+  if (engine_) metrics.stamp = engine_->counters();
+  metrics.spool_size_max = config_.spool.size_max.value;
+  if (plan_.plan() != nullptr) metrics.links = plan_.plan()->links.size();
+  metrics.links_capped = links_capped_;
+  metrics.plans_refused = plans_refused_;
+  metrics.tables_refused = tables_refused_;
+  metrics.events_dropped = builder_.events_dropped();
+  metrics.messages_dropped = messages_dropped_;
   metrics.online = uplink_.online();
   metrics.spool_waiting = spool_.waiting();
   metrics.ack_timeouts = uplink_.ack_timeouts();

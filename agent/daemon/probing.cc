@@ -94,6 +94,7 @@ void Agent::on_plan(const Plan& plan, Now now) {
                         : fail(ErrorCode::invalid_argument, "plan of another node");
   if (!accepted) {
     ack.reason = accepted.error().message;
+    ++plans_refused_;
     note("plan_refused", ack.reason, now, LogLevel::warn);
     queue(std::move(ack));
     return;
@@ -110,6 +111,7 @@ void Agent::on_plan(const Plan& plan, Now now) {
   ack.sessions = applied.sessions;
   ack.capped = std::max(set.capped, applied.capped);
   ack.reason = ack.capped > 0 && set.reason.empty() ? "engine limits" : set.reason;
+  links_capped_ = ack.capped;
   if (ack.capped > 0)
     note("plan_capped", "links=" + std::to_string(ack.capped) + " by=" + ack.reason, now);
   log_event(

@@ -17,6 +17,7 @@
 
 #include "agent/exporter/ask.h"
 #include "agent/exporter/dial_page.h"
+#include "agent/report/metric_table.h"
 #include "base/runtime/log.h"
 #include "base/runtime/metrics_page.h"
 #include "prober/media/dial/dial.h"
@@ -74,20 +75,19 @@ prober::TargetPolicy policy_of(const ExporterSettings& settings) {
 std::string counters_page(const ExporterCounters& counters, std::size_t running,
                           std::uint32_t running_max) {
   const auto number = [](std::uint64_t value) { return static_cast<double>(value); };
-  MetricsPage page;
-  page.gauge("linkpilot_exporter_dials_running", "Dials in progress.");
+  MetricsPage page(exporter_metrics());
+  page.family("linkpilot_exporter_dials_running");
   page.sample(static_cast<double>(running));
-  page.gauge("linkpilot_exporter_dials_running_limit", "Of dials in progress.");
+  page.family("linkpilot_exporter_dials_running_limit");
   page.sample(running_max);
-  page.counter("linkpilot_exporter_dials_total", "Dials asked for, by how they went.");
+  page.family("linkpilot_exporter_dials_total");
   page.sample(number(counters.dials - counters.dials_failed), {{"result", "success"}});
   page.sample(number(counters.dials_failed), {{"result", "failure"}});
   page.sample(number(counters.dials_abandoned), {{"result", "abandoned"}});
   page.sample(number(counters.refused_busy), {{"result", "busy"}});
-  page.counter("linkpilot_exporter_requests_refused_total",
-               "Requests not understood, not served, or for an unknown module.");
+  page.family("linkpilot_exporter_requests_refused_total");
   page.sample(number(counters.refused_requests));
-  page.counter("linkpilot_exporter_connections_dropped_total", "Too many, too slow or too long.");
+  page.family("linkpilot_exporter_connections_dropped_total");
   page.sample(number(counters.connections_dropped));
   return page.take();
 }

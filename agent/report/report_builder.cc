@@ -36,6 +36,7 @@ Report ReportBuilder::take(const NodeLoad& load, UnixNanos now) {
   report.events = std::exchange(events_, {});
   if (events_dropped_ > 0) {
     report.events.push_back({now, "events_dropped", "count=" + std::to_string(events_dropped_)});
+    events_dropped_before_ += events_dropped_;
     events_dropped_ = 0;
   }
   return report;

@@ -21,12 +21,16 @@ class ReportBuilder {
   void add(std::vector<LinkSample> samples);
   void add(AgentEvent event);
   [[nodiscard]] Report take(const NodeLoad& load, UnixNanos now);
+  [[nodiscard]] std::uint64_t events_dropped() const {
+    return events_dropped_before_ + events_dropped_;
+  }
   [[nodiscard]] std::uint64_t samples_dropped() const { return samples_dropped_; }
 
  private:
   std::vector<LinkSample> samples_;
   std::vector<AgentEvent> events_;
-  std::uint64_t events_dropped_ = 0;
+  std::uint64_t events_dropped_ = 0;  // since the last report
+  std::uint64_t events_dropped_before_ = 0;
   std::uint64_t samples_dropped_ = 0;
 };
 

@@ -75,7 +75,10 @@ bool is_valid_curve_key(std::string_view z85) {
 CurveKeyPair make_curve_key_pair() {
   std::array<char, kCurveTextLength + 1> public_key{};
   std::array<char, kCurveTextLength + 1> secret_key{};
-  LP_ASSERT(zmq_curve_keypair(public_key.data(), secret_key.data()) == 0);
+  // One key in 85 begins like an option; whoever gives it to a command would be told off for it.
+  do {
+    LP_ASSERT(zmq_curve_keypair(public_key.data(), secret_key.data()) == 0);
+  } while (public_key.front() == '-');
   return {public_key.data(), secret_key.data()};
 }
 

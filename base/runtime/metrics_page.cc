@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -35,17 +36,32 @@ std::string number(double value) {
 
 }  // namespace
 
-void MetricsPage::counter(std::string_view name, std::string_view help) {
-  family(name, help, "counter");
+std::string_view to_string(MetricType type) {
+  switch (type) {
+    case MetricType::counter:
+      return "counter";
+    case MetricType::gauge:
+      return "gauge";
+  }
+  return "untyped";
 }
 
-void MetricsPage::gauge(std::string_view name, std::string_view help) {
-  family(name, help, "gauge");
+std::string metrics_table(std::span<const Metric> metrics) {
+  std::string out = "| metric | type | counts | reads |\n|---|---|---|---|\n";
+  for (const Metric& metric : metrics) {
+    out += fmt::format(
+        "| `{}` | {} | {}{} | {} |\n", metric.name, to_string(metric.type), metric.help,
+        metric.labels.empty() ? "" : fmt::format(" By {}.", metric.labels), metric.meaning);
+  }
+  return out;
 }
 
-void MetricsPage::family(std::string_view name, std::string_view help, std::string_view type) {
+void MetricsPage::family(std::string_view name) {
+  const auto metric = std::ranges::find(metrics_, name, &Metric::name);
+  LP_ASSERT(metric != metrics_.end());
   family_ = name;
-  text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, escaped(help, false), name, type);
+  text_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, escaped(metric->help, false), name,
+                       to_string(metric->type));
 }
 
 void MetricsPage::sample(double value, Labels labels) {

@@ -248,6 +248,12 @@ Api::Api(ApiOptions options, ViewSource view, const EventLog& events, ProbeDesk&
       carry_out_(std::move(carry_out)) {}
 
 ApiResponse Api::answer(const ApiRequest& request) {
+  ApiResponse response = dispatch(request);
+  ++(response.status < 400 ? succeeded_ : response.status < 500 ? refused_ : failed_);
+  return response;
+}
+
+ApiResponse Api::dispatch(const ApiRequest& request) {
   const std::shared_ptr<const CollectorView> view = view_();
   if (view == nullptr) {
     return respond(
@@ -273,7 +279,8 @@ ApiResponse Api::answer(const ApiRequest& request) {
     return respond(health_json(*view), own_complaints(*view).empty() ? 200 : 503);
   }
   if (request.path == "/metrics") {
-    return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_page(*view)};
+    return {200, "text/plain; version=0.0.4; charset=utf-8",
+            metrics_page(*view, {succeeded_, refused_, failed_})};
   }
   if (request.path == "/v1/status") return respond(status_json(*view));
   if (request.path == "/v1/agents") return respond(agents_json(*view, node));

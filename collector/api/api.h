@@ -49,6 +49,7 @@ class Api {
   [[nodiscard]] ApiResponse answer(const ApiRequest& request);
 
  private:
+  [[nodiscard]] ApiResponse dispatch(const ApiRequest& request);
   // Nothing: the request carries the token.
   [[nodiscard]] std::optional<ApiResponse> refuse_token(const ApiRequest& request) const;
   [[nodiscard]] ApiResponse answer_probe(const ApiRequest& request, const CollectorView& view);
@@ -60,6 +61,9 @@ class Api {
   const EventLog& events_;
   ProbeDesk& probes_;
   CarryOut carry_out_;
+  std::atomic<std::uint64_t> succeeded_{0};
+  std::atomic<std::uint64_t> refused_{0};
+  std::atomic<std::uint64_t> failed_{0};
 };
 
 }  // namespace linkpilot::collector

@@ -68,6 +68,13 @@ class LazyBeliefs {
   mutable std::vector<optimizer::LinkBelief> made_;
 };
 
+struct StoreBounds {
+  std::uint64_t size_max = 0;
+  std::uint64_t disk_free = 0;  // of the disk it lies on; 0: not known
+  std::uint64_t queue_reports_max = 0;
+  std::uint64_t queue_octets_max = 0;
+};
+
 struct CollectorView {
   UnixNanos now;
   MonoTime now_mono;
@@ -89,7 +96,10 @@ struct CollectorView {
   SigningPublicKey signer{};
 
   StoreFigures store;
+  StoreBounds store_bounds;
   IngestCounters ingest;
+  std::uint64_t backlog_reports = 0;
+  std::uint64_t backlog_octets = 0;
   SocketCounters sockets;
   SolveFigures solve;
   ProbeFigures probes;

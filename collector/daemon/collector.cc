@@ -1,6 +1,7 @@
 #include "collector/daemon/collector.h"
 
 #include <fmt/format.h>
+#include <sys/statvfs.h>
 
 #include <asio/post.hpp>
 #include <chrono>
@@ -17,8 +18,11 @@ namespace linkpilot::collector {
 namespace {
 
 constexpr auto kPulse = std::chrono::milliseconds(100);
+constexpr Duration kSignOfLife = std::chrono::seconds(1);  // to the service manager's watchdog
 constexpr Duration kViewFresh = std::chrono::milliseconds(250);
 constexpr auto kViewPatience = std::chrono::milliseconds(500);
+// So long after a restore an agent that comes may still have reports which the backup had not.
+constexpr Duration kAskAgainFor = std::chrono::hours(24);
 // Reports this young are folded again after a restart; at most so many.
 constexpr Duration kRefoldAge = std::chrono::seconds(90);
 // So many reports of each agent fill an estimate's window from both ends; more only delay the
@@ -156,6 +160,7 @@ void Collector::restore(const Restored& restored) {
     agent.profile->name = agent.name;
   }
   ingest_->restore(restored.dedup, now);
+  if (now.wall - restored.from_backup < kAskAgainFor) ingest_->ask_again();
   if (!restored.damage.empty()) tell(EventLevel::error, "store_damaged", "", restored.damage);
   publisher_.restore(restored.tables);
   const Status status = visit_reports_since(
@@ -251,6 +256,10 @@ void Collector::arm_tick() {
 
 void Collector::on_pulse() {
   const Now now = clock_.now();
+  if (now.mono >= next_sign_of_life_) {
+    next_sign_of_life_ = now.mono + kSignOfLife;
+    notify_service_manager("WATCHDOG=1");
+  }
   ingest_->on_timer(now, config_.routing.silent_after);
   watch_nodes(now);
   watch_hand(now);
@@ -264,8 +273,21 @@ void Collector::on_pulse() {
 }
 
 void Collector::on_tick() {
-  notify_service_manager("WATCHDOG=1");
   if (clock_.now().mono >= next_tick_solve_) solve_tick();
+}
+
+StoreBounds Collector::store_bounds(const StoreConfig& config) {
+  StoreBounds bounds;
+  const StoreOptions queue;  // its bounds are not configurable
+  bounds.queue_reports_max = queue.queue_reports_max;
+  bounds.queue_octets_max = queue.queue_bytes_max.value;
+  bounds.size_max = config.size_max.value;
+  struct statvfs disk{};
+  const std::string folder = std::filesystem::path(config.path).parent_path().string();
+  if (::statvfs(folder.empty() ? "." : folder.c_str(), &disk) == 0) {
+    bounds.disk_free = std::uint64_t{disk.f_bavail} * disk.f_frsize;
+  }
+  return bounds;
 }
 
 std::shared_ptr<const CollectorView> Collector::view() {
@@ -283,7 +305,7 @@ void Collector::publish_view() {
   view->now = now.wall;
   view->now_mono = now.mono;
   view->started = started_;
-  view->epoch = epoch_;
+  view->epoch = publisher_.epoch();
   view->agents = agents_;
   view->beliefs.make_with([copy = estimates_copy(now), standings = standings(), now] {
     return fleet_beliefs(*copy, standings, now.mono);
@@ -300,7 +322,10 @@ void Collector::publish_view() {
   view->policy = policy_;
   view->signer = publisher_.signer();
   view->store = store_->figures();
+  view->store_bounds = store_bounds(config_.store);
   view->ingest = ingest_->counters();
+  view->backlog_reports = ingest_->backlog_reports();
+  view->backlog_octets = ingest_->backlog_octets();
   view->sockets = entrances_->counters();
   view->solve = solve_;
   if (solver_) view->solve.replaced = solver_->replaced();

@@ -93,6 +93,7 @@ class Collector {
   void arm_pulse();
   void arm_tick();
   void publish_view();
+  [[nodiscard]] static StoreBounds store_bounds(const StoreConfig& config);
   void work_backlog();
   void use_keys(Keys keys);
   void tell(EventLevel level, std::string_view name, std::string node, std::string detail);
@@ -140,6 +141,7 @@ class Collector {
   void publish_tables(std::vector<RouteTable> tables, const SolveOutcome& outcome);
   void send_tables(const std::vector<PublishedTable>& published);
   void send_table(const AgentRecord& agent);
+  void follow_epoch(const AgentRecord& agent, Now now);
   void explain_dropped(RouteTable& table) const;
   void add_changed_reasons(std::vector<RouteTable>& tables) const;
   void watch_nodes(Now now);
@@ -201,6 +203,7 @@ class Collector {
   std::uint64_t nodes_ticket_ = 0;  // enrolments on their way to the disk
   std::set<NodeId> durable_nodes_;  // whose number is there
   std::string scan_error_;          // as told last
+  MonoTime next_sign_of_life_;
   bool plans_dirty_ = true;
   MonoTime plans_updated_;
   MonoTime plans_rest_until_;

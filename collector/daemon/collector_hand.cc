@@ -200,7 +200,7 @@ RouteTable Collector::rolled_back(const RouteTable& current, const RouteTable& o
 }
 
 Result<HandOutcome> Collector::roll_back(Order order, Now now) {
-  if (order.version.epoch == 0) order.version.epoch = epoch_;
+  if (order.version.epoch == 0) order.version.epoch = publisher_.epoch();
   Result<std::vector<SignedTable>> kept_tables = read_tables(config_.store.path, order.version);
   if (!kept_tables) return fail(kept_tables.error());
   std::vector<RouteTable> tables;

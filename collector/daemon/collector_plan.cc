@@ -15,6 +15,7 @@ constexpr Duration kPlanDebounce = std::chrono::milliseconds(200);
 // followed by this many times its own length without one, so that a fleet that comes at once is
 // heard out between rounds.
 constexpr int kPlanRest = 3;
+constexpr Duration kEpochAheadMax = std::chrono::hours(24 * 3'650);
 
 }  // namespace
 
@@ -95,8 +96,31 @@ void Collector::on_hello(AgentRecord& agent, bool returned) {
     update_plans(now);
     if (agent.plan.sent.ns == 0 && plans_.find(agent.id) != nullptr) send_plan(agent, now);
   }
+  follow_epoch(agent, now);
   const PublishedTable* published = publisher_.current(agent.id);
-  if (published != nullptr && agent.table.loaded != published->table->version) send_table(agent);
+  // What is older than the node's own it would refuse: the next solve makes it a new one.
+  if (published != nullptr && agent.table.loaded < published->table->version) send_table(agent);
+}
+
+// A node runs on a table that is newer than any this collector could publish: it was restored from
+// a backup onto a machine whose clock is behind. Epochs are seconds of the wall clock, so what a
+// node may claim is bounded by a time no clock will show; nothing is lost by a lie within it.
+void Collector::follow_epoch(const AgentRecord& agent, Now now) {
+  const TableVersion newest{publisher_.epoch(), publisher_.newest_version()};
+  if (agent.table.loaded <= newest) return;
+  const auto bound = static_cast<std::uint64_t>((now.wall + kEpochAheadMax).ns / 1'000'000'000);
+  if (agent.table.loaded.epoch >= bound) {
+    tell(EventLevel::error, "table_epoch_ignored", agent.name,
+         fmt::format("it says that it uses a table of epoch {}, which no collector can have made",
+                     agent.table.loaded.epoch));
+    return;
+  }
+  publisher_.raise_epoch(agent.table.loaded.epoch + 1);
+  tables_differ_ = true;
+  tell(EventLevel::warn, "table_epoch_raised", agent.name,
+       fmt::format("it uses a table of epoch {}, later than this collector's: all tables are "
+                   "published anew in epoch {}. Is the clock of this machine behind?",
+                   agent.table.loaded.epoch, publisher_.epoch()));
 }
 
 void Collector::dispatch_probes(Now) {

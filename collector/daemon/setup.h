@@ -1,5 +1,7 @@
 // `linkpilot-collector --init DIR`: keys, a token and a starter configuration in one command, so
-// that a new user starts without reading first. Files that exist are kept as they are.
+// that a new user starts without reading first. Files that exist are kept as they are. What the
+// collector writes may lie elsewhere, and all may belong to the user it will run as: packages want
+// keys in /etc and state in /var.
 #pragma once
 
 #include <string>
@@ -16,6 +18,12 @@ struct SetupReport {
   std::vector<std::string> kept;
 };
 
-[[nodiscard]] Result<SetupReport> set_up(const std::string& directory);
+struct SetupPlace {
+  std::string directory;  // of keys, token and configuration
+  std::string state;      // of the store and the enrolled keys; empty: directory
+  std::string user;       // whose the secrets and the state will be; empty: whoever runs this
+};
+
+[[nodiscard]] Result<SetupReport> set_up(const SetupPlace& place);
 
 }  // namespace linkpilot::collector

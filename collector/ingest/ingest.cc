@@ -24,7 +24,6 @@ constexpr std::uint32_t kClaimAnswersMin = 10;
 constexpr Duration kClockTrusted = std::chrono::seconds(2);
 // How many samples ahead memory is asked for what a fold will touch.
 constexpr std::size_t kFoldAhead = 6;
-constexpr std::size_t kBacklogOctetsMax = std::size_t{64} << 20;
 // Of the backlog in one turn of the loop: about two milliseconds of work.
 constexpr std::size_t kTurnOctets = std::size_t{256} << 10;
 constexpr std::size_t kDurableEpochsMax = 16 * kFleetNodesMax;
@@ -212,6 +211,11 @@ void Ingest::handle(AgentRecord& agent, const PeerId& from, const Hello& hello, 
   const auto acked = durable_.find({agent.id, hello.report_epoch});
   welcome.acked_sequence = acked == durable_.end() ? 0 : acked->second;
   hooks_.send(from.connection, welcome);
+  // Behind the Welcome, ahead of the first report: else the agent calls what it had acknowledged
+  // after the backup gone.
+  if (asks_again_ && hello.kind == ClientKind::agent) {
+    hooks_.send(from.connection, ResendFrom{{hello.report_epoch, welcome.acked_sequence + 1}});
+  }
   events_.add({0, now.wall, EventLevel::info, returned ? "agent_connected" : "agent_reconnected",
                agent.name, "", fmt::format("from {}, {}", address, hello.software)});
   hooks_.on_hello(agent, returned);

@@ -83,9 +83,15 @@ class Ingest {
 
   // What the store kept: dedup marks, and reports young enough to teach something.
   void restore(const std::vector<RestoredDedup>& dedup, Now now);
+  // The store is a backup's: each agent is asked, at every Hello (a connection may end before it
+  // has answered), to send again what it still has of the time since.
+  void ask_again() { asks_again_ = true; }
   void refold(NodeId node, const Report& report, UnixNanos received, Now now);
 
   [[nodiscard]] const IngestCounters& counters() const { return counters_; }
+  static constexpr std::size_t kBacklogOctetsMax = std::size_t{64} << 20;
+  [[nodiscard]] std::size_t backlog_reports() const { return backlog_.size(); }
+  [[nodiscard]] std::size_t backlog_octets() const { return backlog_octets_; }
   // Newest measurement folded in, for the age of decisions.
   [[nodiscard]] StageTimes newest_stages() const { return stages_; }
   // One entry per link that was ever sampled, bounded as the estimates are.
@@ -139,6 +145,7 @@ class Ingest {
   std::size_t backlog_octets_ = 0;
   AgentMessage message_;  // its memory is used again for every report
   StageTimes stages_;
+  bool asks_again_ = false;
   IngestCounters counters_;
 };
 

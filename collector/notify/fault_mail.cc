@@ -98,9 +98,9 @@ std::string fault_fields(const Announcement& announcement) {
     const Fault& fault = notice.fault;
     worst = std::max(worst, severity_of(fault.scope, fault.grade));
     if (written++ >= kFaultFieldsMax) continue;
-    out += text_field("X-LinkPilot-Fault",
-                      fmt::format("{}; event={}; grade={}", fault.id, to_string(notice.reason),
-                                  to_string(fault.grade)));
+    out += text_field("X-LinkPilot-Fault", fmt::format("{}; event={}; grade={}; about=\"{}\"",
+                                                       fault.id, to_string(notice.reason),
+                                                       to_string(fault.grade), subject_of(fault)));
   }
   return out + text_field("X-LinkPilot-Severity", to_string(worst));
 }

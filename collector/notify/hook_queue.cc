@@ -123,18 +123,22 @@ HookDelivery make_delivery(const Notice& notice, UnixNanos now) {
   return delivery;
 }
 
-std::string sign_delivery(std::string_view secret, std::int64_t timestamp, std::string_view body) {
-  const std::string head = fmt::format("{}.", timestamp);
+std::string hmac_sha256(std::string_view secret, std::initializer_list<std::string_view> parts) {
   std::array<unsigned char, crypto_auth_hmacsha256_BYTES> digest{};
   crypto_auth_hmacsha256_state state;
   const auto octets = [](std::string_view text) {
     return reinterpret_cast<const unsigned char*>(text.data());
   };
   crypto_auth_hmacsha256_init(&state, octets(secret), secret.size());
-  crypto_auth_hmacsha256_update(&state, octets(head), head.size());
-  crypto_auth_hmacsha256_update(&state, octets(body), body.size());
+  for (const std::string_view part : parts) {
+    crypto_auth_hmacsha256_update(&state, octets(part), part.size());
+  }
   crypto_auth_hmacsha256_final(&state, digest.data());
-  return fmt::format("sha256={:02x}", fmt::join(digest, ""));
+  return fmt::format("{:02x}", fmt::join(digest, ""));
+}
+
+std::string sign_delivery(std::string_view secret, std::int64_t timestamp, std::string_view body) {
+  return "sha256=" + hmac_sha256(secret, {fmt::format("{}.", timestamp), body});
 }
 
 NoticeRow row_of(const HookDelivery& delivery) {

@@ -67,6 +67,9 @@ class HookQueue {
 
 // JSON; the same notice gives the same octets.
 [[nodiscard]] HookDelivery make_delivery(const Notice& notice, UnixNanos now);
+// RFC 2104 over the joined parts; 64 hexadecimal digits.
+[[nodiscard]] std::string hmac_sha256(std::string_view secret,
+                                      std::initializer_list<std::string_view> parts);
 // "sha256=" and 64 hexadecimal digits.
 [[nodiscard]] std::string sign_delivery(std::string_view secret, std::int64_t timestamp,
                                         std::string_view body);

@@ -73,6 +73,12 @@ Result<std::vector<PublishedTable>> Publisher::republish(UnixNanos now) {
   return publish(std::move(tables), now);
 }
 
+void Publisher::raise_epoch(std::uint64_t epoch) {
+  if (epoch <= epoch_) return;
+  epoch_ = epoch;
+  version_ = 0;
+}
+
 const PublishedTable* Publisher::current(NodeId node) const {
   const auto found = current_.find(node);
   return found == current_.end() ? nullptr : &found->second;

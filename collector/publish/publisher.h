@@ -47,11 +47,15 @@ class Publisher {
   void set_key(const SigningKey& key) { key_ = key; }
   [[nodiscard]] const SigningPublicKey& signer() const { return key_.public_key; }
   [[nodiscard]] Result<std::vector<PublishedTable>> republish(UnixNanos now);
+  // Every later table is of this epoch, if it is a later one than that of now.
+  void raise_epoch(std::uint64_t epoch);
   // The node is no longer enrolled.
   void forget(NodeId node) { current_.erase(node); }
 
   [[nodiscard]] const PublishedTable* current(NodeId node) const;
   [[nodiscard]] const std::map<NodeId, PublishedTable>& tables() const { return current_; }
+  // Of what is published next: epoch, and the version before it.
+  [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
   [[nodiscard]] std::uint64_t newest_version() const { return version_; }
 
  private:

@@ -38,6 +38,19 @@ tl::unexpected<Error> fail_sqlite(sqlite3* database, std::string_view what) {
   return fail(kind, fmt::format("{}: {} (SQLite code {})", what, message, code));
 }
 
+// https://www.sqlite.org/uri.html: what is special in a path is written as %HH.
+std::string immutable_uri(const std::string& path) {
+  std::string uri = "file:";
+  for (const char c : path) {
+    if (c == '%' || c == '?' || c == '#') {
+      uri += fmt::format("%{:02x}", static_cast<unsigned char>(c));
+    } else {
+      uri += c;
+    }
+  }
+  return uri + "?immutable=1";
+}
+
 }  // namespace
 
 void Statement::Finalize::operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
@@ -106,10 +119,13 @@ std::span<const std::uint8_t> Statement::blob(int column) const {
 void Database::Close::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
 
 Result<Database> Database::open(const std::string& path, Access access) {
-  const int flags = access == Access::read_only ? SQLITE_OPEN_READONLY
-                                                : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  const int flags =
+      access == Access::read_write
+          ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+          : SQLITE_OPEN_READONLY | (access == Access::immutable ? SQLITE_OPEN_URI : 0);
+  const std::string name = access == Access::immutable ? immutable_uri(path) : path;
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code = sqlite3_open_v2(name.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   Database database(handle);
   if (code != SQLITE_OK) return fail_sqlite(handle, fmt::format("open {}", path));
   sqlite3_busy_timeout(handle, kBusyTimeoutMs);
@@ -130,6 +146,21 @@ Result<Statement> Database::prepare(std::string_view sql) {
     return fail_sqlite(database_.get(), sql);
   }
   return Statement(statement);
+}
+
+Status Database::copy_to(const std::string& path) {
+  Result<Database> target = open(path, Access::read_write);
+  if (!target) return fail(target.error());
+  // All pages in one step: the copy is of one read transaction, and in WAL mode no writer waits.
+  sqlite3_backup* backup =
+      sqlite3_backup_init(target->database_.get(), "main", database_.get(), "main");
+  if (backup == nullptr) return fail_sqlite(target->database_.get(), "copy to " + path);
+  const int stepped = sqlite3_backup_step(backup, -1);
+  const int finished = sqlite3_backup_finish(backup);
+  if (stepped != SQLITE_DONE || finished != SQLITE_OK) {
+    return fail_sqlite(target->database_.get(), "copy to " + path);
+  }
+  return {};
 }
 
 Result<std::int64_t> Database::integer_of(std::string_view sql) {

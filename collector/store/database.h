@@ -52,11 +52,14 @@ class Statement {
 
 class Database {
  public:
-  enum class Access : std::uint8_t { read_only, read_write };
+  // immutable: read only, and nobody else writes; needs no lock and makes no file beside it.
+  enum class Access : std::uint8_t { read_only, read_write, immutable };
   [[nodiscard]] static Result<Database> open(const std::string& path, Access access);
 
   [[nodiscard]] Status execute(const std::string& sql);
   [[nodiscard]] Result<Statement> prepare(std::string_view sql);
+  // A copy in a new file, of one moment, while others go on writing.
+  [[nodiscard]] Status copy_to(const std::string& path);
   // The single integer that a query answers with; 0 for no row or NULL.
   [[nodiscard]] Result<std::int64_t> integer_of(std::string_view sql);
 

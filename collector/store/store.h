@@ -69,6 +69,7 @@ struct Restored {
   std::uint64_t epoch = 0;  // of this run of the collector, already durable
   std::vector<StoredNode> nodes;
   std::vector<RestoredDedup> dedup;
+  UnixNanos from_backup;            // when this store was made from a backup; 0: never
   std::string damage;               // what was found damaged and put aside: a sentence, or nothing
   std::vector<SignedTable> tables;  // the newest of each node
   std::vector<Event> events;        // the newest, oldest first

@@ -196,7 +196,11 @@ Status prepare_schema(Database& database) {
 Result<std::uint64_t> next_epoch(Database& database, UnixNanos now) {
   Result<std::int64_t> last = database.integer_of("SELECT value FROM meta WHERE name = 'epoch'");
   if (!last) return fail(last.error());
-  const std::int64_t epoch = std::max(*last + 1, now.ns / 1'000'000'000);
+  // Tables may be of a later epoch than the run that made them began with (Publisher::raise_epoch).
+  Result<std::int64_t> published = database.integer_of("SELECT max(epoch) FROM tables");
+  if (!published) return fail(published.error());
+  const std::int64_t epoch =
+      std::max({*last + 1, *published + 1, std::int64_t{now.ns / 1'000'000'000}});
   Status status = database.execute(
       fmt::format("INSERT OR REPLACE INTO meta(name, value) VALUES('epoch', {})", epoch));
   if (!status) return fail(status.error());
@@ -204,6 +208,10 @@ Result<std::uint64_t> next_epoch(Database& database, UnixNanos now) {
 }
 
 Status restore(Database& database, Restored& restored) {
+  Result<std::int64_t> adopted =
+      database.integer_of("SELECT value FROM meta WHERE name = 'restored_ns'");
+  if (!adopted) return fail(adopted.error());
+  restored.from_backup = UnixNanos{*adopted};
   if (Status status = restore_nodes(database, restored); !status) return status;
   if (Status status = restore_tables(database, restored); !status) return status;
   if (Status status = restore_events(database, restored); !status) return status;

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <functional>
 #include <initializer_list>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,15 +31,17 @@ inline sockaddr_in loopback(std::uint16_t port) {
   return address;
 }
 
-// A TCP port of 127.0.0.1 that was free a moment ago.
+// A TCP port of 127.0.0.1 that was free a moment ago, never the same twice.
 inline std::uint16_t free_port() {
+  static std::set<std::uint16_t> given;
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address = loopback(0);
   socklen_t size = sizeof(address);
   LP_ASSERT(::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
   LP_ASSERT(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
   ::close(fd);
-  return ntohs(address.sin_port);
+  const std::uint16_t port = ntohs(address.sin_port);
+  return given.insert(port).second ? port : free_port();
 }
 
 class RtmpDial {

@@ -134,6 +134,22 @@ Result<Json> ApiClient::get(const std::string& path, const Query& query) const {
   return parse_answer(client->Get(with_query(path, query)), options_.url, path, false);
 }
 
+Result<std::string> ApiClient::text(const std::string& path) const {
+  Result<httplib::Client> client = connect(options_, options_.timeout_s);
+  if (!client) return fail(client.error());
+  const httplib::Result answer = client->Get(path);
+  if (!answer || answer->status != 200) {
+    return fail(ErrorCode::unavailable,
+                fmt::format("{}{}: {}", options_.url, path,
+                            answer ? fmt::format("answered {}", answer->status)
+                                   : httplib::to_string(answer.error())));
+  }
+  if (answer->body.size() > kAnswerBytesMax) {
+    return fail(ErrorCode::limit_exceeded, path + " sent more than 64 MiB");
+  }
+  return answer->body;
+}
+
 Result<Json> ApiClient::health() const {
   Result<httplib::Client> client = connect(options_, options_.timeout_s);
   if (!client) return fail(client.error());

@@ -28,6 +28,8 @@ class ApiClient {
   // timeout, corrupt (not a collector), and what the collector says of itself.
   [[nodiscard]] Result<Json> get(const std::string& path, const Query& query = {}) const;
   [[nodiscard]] Result<Json> post(const std::string& path, const Json& body, int timeout_s) const;
+  // An answer that is not JSON, e.g. /metrics.
+  [[nodiscard]] Result<std::string> text(const std::string& path) const;
   // The healthz answer, also when it is 503.
   [[nodiscard]] Result<Json> health() const;
 

@@ -13,6 +13,8 @@ _linkpilot_options() {
         "dial "*) echo "--push --seconds --count --first-frame --player-like --save-flv --html --stage-timeout \
             --handshake --subscribe --each-address --resolve --resolver --client-subnet --allow --ca-file \
             --record-certificates --flv --kbit-per-s --fps --gop-seconds --size --hold --read-back --no-read-back" ;;
+        "doctor "*) echo "--agent-config --collector-config --fleet" ;;
+        "support-bundle "*) echo "--out --log --agent-config --collector-config --fleet" ;;
         "keys new") echo "--signing --probing" ;;
         "keys rotate-signer") echo "--commit" ;;
         "keys rotate-probing") echo "--finish" ;;
@@ -25,12 +27,12 @@ _linkpilot() {
         [route]="show explain diff watch pin unpin freeze thaw rollback"
         [node]="drain undrain" [auto]="off on" [hand]="list" [audit]="" [event]="tail"
         [fault]="list show mail" [dial]=""
-        [keys]="new show rotate-signer rotate-probing" [config]="check" [plan]="show" [status]=""
+        [keys]="new show rotate-signer rotate-probing" [config]="check" [plan]="show" [status]="" [doctor]="" [support-bundle]=""
     )
     for ((index = 1; index < COMP_CWORD; index++)); do
         word=${COMP_WORDS[index]}
         case $word in
-            --collector|--token-file|--timeout|--reason|--author|--for|--region|--via|--file|--limit|--seconds|--count|--save-flv|--html|--stage-timeout|--handshake|--resolve|--resolver|--client-subnet|--allow|--ca-file|--flv|--kbit-per-s|--fps|--gop-seconds|--size|--hold|--read-back) index=$((index + 1)) ;;
+            --collector|--token-file|--timeout|--reason|--author|--for|--region|--via|--file|--limit|--seconds|--count|--save-flv|--html|--stage-timeout|--handshake|--resolve|--resolver|--client-subnet|--allow|--ca-file|--flv|--kbit-per-s|--fps|--gop-seconds|--size|--hold|--read-back|--agent-config|--collector-config|--out|--log) index=$((index + 1)) ;;
             -*) ;;
             *) if [ -z "$noun" ]; then noun=$word; elif [ -z "$verb" ]; then verb=$word; fi ;;
         esac
@@ -39,7 +41,7 @@ _linkpilot() {
         mapfile -t COMPREPLY < <(compgen -W "$(linkpilot --timeout 1 agent list --regions 2>/dev/null)" -- "$current")
     elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --via ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(linkpilot --timeout 1 agent list --names 2>/dev/null)" -- "$current")
-    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --@(file|token-file|save-flv|html|ca-file|flv) ]]; then
+    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --@(file|token-file|save-flv|html|ca-file|flv|agent-config|collector-config|out|log) ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
     elif [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "--collector --token-file --timeout --json --help --version $(_linkpilot_options "$noun $verb")" -- "$current")

@@ -9,7 +9,8 @@ int main(int argc, char** argv) {
   CommandLine words(
       "linkpilot asks the collector what it knows of links, routes and agents.\n"
       "Exit codes: 0 ok, 1 the answer is negative, 2 usage, 3 could not ask.\n\n"
-      "Start with: linkpilot status; linkpilot link list; linkpilot route explain A B",
+      "Start with: linkpilot status; linkpilot link list; linkpilot route explain A B\n"
+      "Something is wrong: linkpilot doctor",
       "linkpilot " LINKPILOT_VERSION);
   Command app = words.root();
   app.option("--collector", context.api.url, "the collector's [listen] http address")
@@ -38,6 +39,8 @@ int main(int argc, char** argv) {
   add_keys(app, context);
   add_config(app, context);
   add_dial(app, context);
+  add_doctor(app, context);
+  add_support_bundle(app, context);
 
   if (const auto code = words.parse(argc, argv)) return *code;
   return context.exit_code;

@@ -18,6 +18,7 @@ import tomllib
 
 import keys
 from clients import CollectorApi, LabControl
+from probes import STAMP_PORT  # by it the probes are found in the lab's ledger
 
 COLLECTOR = "collector"
 MEDIA_PORT = 7400
@@ -226,6 +227,7 @@ state_directory = "{home}/state"
 [[ports]]
 listen = "{self.addresses[node][0]}"
 advertised = "{self.addresses[node][0]}"
+stamp_port = {STAMP_PORT}
 [collector]
 connect = ["tcp://{self.addresses[COLLECTOR][0]}:7100"]
 public_key_file = "{self.path('collector', 'curve.key.pub')}"

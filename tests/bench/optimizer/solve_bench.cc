@@ -61,18 +61,6 @@ PathProblem synthetic(std::size_t nodes, std::uint64_t seed) {
   return problem;
 }
 
-const PathKernel& kernel_of(InstructionSet set) {
-  switch (set) {
-    case InstructionSet::baseline:
-      return kPathKernelBaseline;
-    case InstructionSet::avx2:
-      return kPathKernelAvx2;
-    case InstructionSet::avx512:
-      return kPathKernelAvx512;
-  }
-  return kPathKernelBaseline;
-}
-
 // One link better by half or worse by twice.
 WeightChange change_of(const PathSolver& solver, std::size_t from, std::size_t to, bool better) {
   const PathUnits before = solver.weight(from, to);

@@ -37,18 +37,33 @@ TotalCounts total_of(const std::vector<LinkSample>& samples) {
   return total;
 }
 
+// Of the kernel's choice, and free a moment ago: other runs of these tests work beside this one.
+std::uint16_t free_udp_port() {
+  const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  EXPECT_EQ(::bind(fd, reinterpret_cast<sockaddr*>(&address), length), 0);
+  EXPECT_EQ(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length), 0);
+  ::close(fd);
+  return ntohs(address.sin_port);
+}
+
 // A pair of nodes on one loopback address; their reflectors differ by UDP port.
 class EnginePair {
  public:
   explicit EnginePair(std::string_view address, ProbeMode mode = ProbeMode::stamp,
                       KernelClockState clock_state = {})
       : address_(*IpAddress::parse(address)), mode_(mode), clock_state_(clock_state) {
-    a_ = start(NodeId(1), 21862);
-    b_ = start(NodeId(2), 21863);
+    a_ = start(NodeId(1), port_a_);
+    b_ = start(NodeId(2), port_b_);
   }
 
   StampEngine& a() { return *a_; }
   StampEngine& b() { return *b_; }
+  [[nodiscard]] std::uint16_t port_a() const { return port_a_; }
+  [[nodiscard]] std::uint16_t port_b() const { return port_b_; }
   static LinkId link_ab() { return {{NodeId(1), PortIndex(0)}, {NodeId(2), PortIndex(0)}}; }
   Now now() { return clock_.now(); }
 
@@ -64,8 +79,8 @@ class EnginePair {
     return planned;
   }
   void plan(Duration interval, std::uint8_t flows) {
-    a_->apply(std::vector{planned(link_ab(), 21863, interval, flows)}, now());
-    b_->apply(std::vector{planned(link_ab().reversed(), 21862, interval, flows)}, now());
+    a_->apply(std::vector{planned(link_ab(), port_b_, interval, flows)}, now());
+    b_->apply(std::vector{planned(link_ab().reversed(), port_a_, interval, flows)}, now());
   }
   void run_for(Duration time) {
     const MonoTime end = now().mono + time;
@@ -109,6 +124,8 @@ class EnginePair {
     if (!engine) ADD_FAILURE() << engine.error().message;
     return engine ? std::move(*engine) : nullptr;
   }
+  std::uint16_t port_a_ = free_udp_port();
+  std::uint16_t port_b_ = free_udp_port();
   IpAddress address_;
   ProbeMode mode_;
   KernelClockState clock_state_;
@@ -226,7 +243,7 @@ TEST(StampEngine, TakesUpALinkThatLeftThePlanForAMoment) {
 
 TEST(StampEngine, StretchesAPlanAboveItsCeilingAndSaysSo) {
   EnginePair pair("127.0.0.1");
-  const PlannedLink greedy = pair.planned(EnginePair::link_ab(), 21863, Duration(1000), 1);
+  const PlannedLink greedy = pair.planned(EnginePair::link_ab(), pair.port_b(), Duration(1000), 1);
   const ApplyOutcome outcome = pair.a().apply(std::vector{greedy}, pair.now());
   EXPECT_EQ(outcome.sessions, 1U);
   EXPECT_EQ(outcome.capped, 1U);
@@ -240,7 +257,7 @@ TEST(StampEngine, CountsWhatTheKernelRefusesAsItsOwnErrorAndKeepsStampsRight) {
   PlannedLink refused = pair.planned(EnginePair::link_ab(), 862, milliseconds(10), 1);
   refused.link.to = {NodeId(3), PortIndex(0)};
   refused.peer.address = IpAddress::v4(255, 255, 255, 255);  // broadcast: EACCES
-  const PlannedLink good = pair.planned(EnginePair::link_ab(), 21863, milliseconds(10), 1);
+  const PlannedLink good = pair.planned(EnginePair::link_ab(), pair.port_b(), milliseconds(10), 1);
   pair.a().apply(std::vector{refused, good}, pair.now());
   pair.run_for(milliseconds(500));
   pair.stop();
@@ -295,7 +312,7 @@ TEST(StampEngine, RefusesGarbageStrangersAndReplaysWithoutAnAnswer) {
   ASSERT_GE(stranger, 0);
   sockaddr_in to{};
   to.sin_family = AF_INET;
-  to.sin_port = htons(21862);
+  to.sin_port = htons(pair.port_a());
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   Rng rng(7);
   for (int i = 0; i < 1000; ++i) {

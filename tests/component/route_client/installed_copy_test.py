@@ -35,7 +35,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="lp-installed-") as temporary:
         work = pathlib.Path(temporary)
         prefix = work / "prefix"
-        run("cmake", "--install", build, "--component", "routes", "--prefix", prefix)
+        for component in ("routes", "routes_dev"):
+            run("cmake", "--install", build, "--component", component, "--prefix", prefix)
         (pc,) = prefix.glob("lib*/**/pkgconfig")
         library = pc.parent
         environment = dict(os.environ, PKG_CONFIG_PATH=str(pc), LD_LIBRARY_PATH=str(library))

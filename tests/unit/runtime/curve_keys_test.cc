@@ -16,6 +16,10 @@ void put(const std::string& path, std::string_view text, unsigned mode = 0600) {
   ASSERT_TRUE(replace_file(path, octets(text), mode));
 }
 
+TEST(CurveKeys, NeverBeginLikeAnOptionOfACommand) {
+  for (int i = 0; i < 600; ++i) ASSERT_NE(make_curve_key_pair().public_key.front(), '-');
+}
+
 TEST(CurveKeys, SurviveTheDisk) {
   const TemporaryDirectory directory;
   const CurveKeyPair keys = make_curve_key_pair();
