@@ -77,12 +77,13 @@ FaultBackground background_of(const Fault& fault) {
   background.vendors = {"Telecom"};
   for (const FaultLink& link : fault.links) {
     LinkTrace trace{link.link, "198.51.100.7 (Telecom)", "203.0.113.9 (Singtel)", {}};
+    const float apart = 9.0F * static_cast<float>(background.links.size());  // one hides the other
     for (int i = 0; i < 120; ++i) {
       const bool after = i >= 112 - (fault.open() ? 0 : 40);
       const auto noise = static_cast<float>(i * 7919 % 13) / 4.0F;
       const bool dead = after && link.grade == FaultGrade::dead;
       trace.points.push_back({fault.updated - std::chrono::seconds(5) * (120 - i),
-                              dead ? -1.0F : (after ? 208.0F : 151.0F) + noise,
+                              dead ? -1.0F : (after ? 208.0F : 151.0F) + apart + noise,
                               dead ? 1.0F : (after ? 0.04F : 0.0F) + noise / 500.0F});
     }
     background.links.push_back(trace);

@@ -166,8 +166,9 @@ TEST(FaultMail, TimesAndWordsAreThoseOfTheConfiguration) {
     }
     EXPECT_THAT(write_summary({sample_fault()}, {3, 4}, 5, 6, settings, kAt).octets,
                 HasSubstr("summary.2026-11-21@example.net"));
-    EXPECT_THAT(write_heartbeat({3, 4}, 1, settings, kAt).octets, HasSubstr("[heartbeat]"));
-    EXPECT_THAT(write_test_mail(settings, {}, "x", kAt).octets, HasSubstr("[test]"));
+    EXPECT_THAT(write_heartbeat({3, 4}, 1, settings, kAt).octets,
+                HasSubstr("Message-ID: <heartbeat."));
+    EXPECT_THAT(write_test_mail(settings, {}, "x", kAt).octets, HasSubstr("Message-ID: <test."));
   }
 }
 
