@@ -3,7 +3,7 @@
 // it all to HTTP.
 //
 // Threads: the loop (owns every member but the insides of the parts), the store's two, the
-// solver's, the mailer's, the HTTP pool. They meet in bounded queues and in `view()`.
+// solver's, the mailer's, the poster's, the HTTP pool. They meet in bounded queues and in `view()`.
 #pragma once
 
 #include <array>
@@ -30,6 +30,7 @@
 #include "collector/hand/hand.h"
 #include "collector/ingest/damped_links.h"
 #include "collector/ingest/ingest.h"
+#include "collector/notify/link_trails.h"
 #include "collector/notify/notifier.h"
 #include "collector/plan/plan_keeper.h"
 #include "collector/publish/publisher.h"
@@ -150,6 +151,10 @@ class Collector {
 
   // collector_faults.cc: what is wrong and worth telling
   [[nodiscard]] NodeTable node_table() const;
+  [[nodiscard]] std::unique_ptr<Notifier> make_notifier(Restored& restored);
+  [[nodiscard]] FaultBackground background_of(const Fault& fault) const;
+  [[nodiscard]] std::vector<Fault> faults_lately() const;
+  [[nodiscard]] FleetState fleet_state() const;
   void judge_faults(const std::vector<optimizer::LinkBelief>& links, Now now);
   void tell_fault(const FaultChange& change);
 
@@ -185,6 +190,7 @@ class Collector {
   FaultJudge judge_;
   DampedLinks damped_links_;
   RouteMoves moves_;
+  LinkTrails trails_;
   std::deque<Fault> past_faults_;  // the newest resolved ones, oldest first
   std::unique_ptr<Notifier> notifier_;
   std::unique_ptr<Ingest> ingest_;

@@ -42,6 +42,24 @@ std::string_view to_string(FaultEvent event) {
   return "opened";
 }
 
+std::string_view to_string(FaultSeverity severity) {
+  switch (severity) {
+    case FaultSeverity::info:
+      return "info";
+    case FaultSeverity::warning:
+      return "warning";
+    case FaultSeverity::critical:
+      return "critical";
+  }
+  return "warning";
+}
+
+FaultSeverity severity_of(FaultScope scope, FaultGrade grade) {
+  const bool wide = scope == FaultScope::region || scope == FaultScope::node;
+  if (grade == FaultGrade::dead) return wide ? FaultSeverity::critical : FaultSeverity::warning;
+  return wide ? FaultSeverity::warning : FaultSeverity::info;
+}
+
 std::string fault_id(std::string_view key, UnixNanos since) {
   std::uint64_t hash = kFnvBasis;
   for (const char c : fmt::format("{}|{}", key, since.ns)) {

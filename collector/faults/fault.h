@@ -23,10 +23,15 @@ namespace linkpilot::collector {
 enum class FaultScope : std::uint8_t { region, node, port, link };
 enum class FaultGrade : std::uint8_t { degraded, dead };
 enum class FaultEvent : std::uint8_t { opened, updated, resolved };
+// How soon somebody must look: an info can wait for the morning, a critical one wakes people.
+enum class FaultSeverity : std::uint8_t { info, warning, critical };
 
 [[nodiscard]] std::string_view to_string(FaultScope scope);
 [[nodiscard]] std::string_view to_string(FaultGrade grade);
 [[nodiscard]] std::string_view to_string(FaultEvent event);
+[[nodiscard]] std::string_view to_string(FaultSeverity severity);
+// A region or node that is down is critical, a dead port or link a warning; degraded is one less.
+[[nodiscard]] FaultSeverity severity_of(FaultScope scope, FaultGrade grade);
 
 // One directed link as the fault shows on it. Negative: not known.
 struct FaultLink {
@@ -55,6 +60,7 @@ struct Fault {
                                      // kFaultMembersMax
   std::string region;                // of scope region
   PortIndex port;                    // of scope port
+  std::string vendor;                // whose network or service it is, where that is known
 
   UnixNanos since;           // when the trouble began, as far as is known
   UnixNanos opened;          // when it had lasted long enough to be told
