@@ -8,7 +8,7 @@
 namespace linkpilot::prober {
 namespace {
 
-using Bytes = std::span<const std::uint8_t>;
+using IcmpOctets = std::span<const std::uint8_t>;
 
 constexpr std::size_t kIcmpHeader = 8;
 constexpr std::size_t kQuotedTransportMin = 8;
@@ -66,17 +66,17 @@ std::optional<IcmpErrorKind> kind_of_icmp6(std::uint8_t type, std::uint8_t code)
   }
 }
 
-IpAddress quoted_address4(Bytes packet, std::size_t at) {
+IpAddress quoted_address4(IcmpOctets packet, std::size_t at) {
   return IpAddress::v4(packet[at], packet[at + 1], packet[at + 2], packet[at + 3]);
 }
 
-IpAddress quoted_address6(Bytes packet, std::size_t at) {
+IpAddress quoted_address6(IcmpOctets packet, std::size_t at) {
   IpAddress address;
   std::copy_n(packet.begin() + static_cast<std::ptrdiff_t>(at), 16, address.octets.begin());
   return address;
 }
 
-std::optional<QuotedPacket> read_quote4(Bytes packet) {
+std::optional<QuotedPacket> read_quote4(IcmpOctets packet) {
   if (packet.size() < 20 || packet[0] >> 4 != 4) return std::nullopt;
   const std::size_t header = std::size_t{packet[0] & 0x0fU} * 4;
   if (header < 20 || packet.size() < header + kQuotedTransportMin) return std::nullopt;
@@ -99,7 +99,7 @@ struct BehindExtensions {
   std::size_t offset = 0;
 };
 
-std::optional<BehindExtensions> skip_extensions(Bytes packet) {
+std::optional<BehindExtensions> skip_extensions(IcmpOctets packet) {
   BehindExtensions at{.protocol = packet[6], .offset = 40};
   for (int headers = 0; headers < kExtensionHeadersMax; ++headers) {
     const bool fragment = at.protocol == 44;
@@ -116,7 +116,7 @@ std::optional<BehindExtensions> skip_extensions(Bytes packet) {
   return std::nullopt;
 }
 
-std::optional<QuotedPacket> read_quote6(Bytes packet) {
+std::optional<QuotedPacket> read_quote6(IcmpOctets packet) {
   if (packet.size() < 40 || packet[0] >> 4 != 6) return std::nullopt;
   const auto behind = skip_extensions(packet);
   if (!behind || packet.size() < behind->offset + kQuotedTransportMin) return std::nullopt;
@@ -132,7 +132,7 @@ std::optional<QuotedPacket> read_quote6(Bytes packet) {
                       .transport = packet.subspan(behind->offset, end - behind->offset)};
 }
 
-void read_label_stack(Bytes object, LabelStack& stack) {
+void read_label_stack(IcmpOctets object, LabelStack& stack) {
   for (std::size_t at = 0; at + 4 <= object.size() && stack.size < kMplsLabelsMax; at += 4) {
     const auto entry = load_big<std::uint32_t>(object, at);
     stack.entries[stack.size++] = {.label = entry >> 12,
@@ -143,7 +143,7 @@ void read_label_stack(Bytes object, LabelStack& stack) {
 }
 
 // Version 2, a checksum (zero: none was made), then objects of length, class and type.
-LabelStack read_extension(Bytes structure) {
+LabelStack read_extension(IcmpOctets structure) {
   LabelStack stack;
   if (structure.size() < 8 || structure[0] >> 4 != 2) return stack;
   const bool has_checksum = load_big<std::uint16_t>(structure, 2) != 0;
@@ -159,16 +159,16 @@ LabelStack read_extension(Bytes structure) {
 }
 
 struct Halves {
-  Bytes quote;
-  Bytes extension;
+  IcmpOctets quote;
+  IcmpOctets extension;
 };
 
 // Where the quoted packet ends and the extension structure begins; `stated` is the length attribute
 // in octets, zero of those who know no RFC 4884.
-Halves split(Bytes body, std::size_t stated) {
+Halves split(IcmpOctets body, std::size_t stated) {
   const std::size_t quote = stated == 0 ? kQuoteOctetsBefore4884 : stated;
   if (body.size() <= quote) return {.quote = body, .extension = {}};
-  const Bytes extension = body.subspan(quote);
+  const IcmpOctets extension = body.subspan(quote);
   if (stated != 0) return {.quote = body.first(quote), .extension = extension};
   // An old quote of 128 octets with an extension, or simply a long quote: what looks like an
   // extension and has a right checksum is one.
@@ -181,7 +181,7 @@ Halves split(Bytes body, std::size_t stated) {
 
 }  // namespace
 
-std::optional<IcmpError> read_icmp4_error(Bytes icmp) {
+std::optional<IcmpError> read_icmp4_error(IcmpOctets icmp) {
   if (icmp.size() < kIcmpHeader || internet_checksum(icmp) != 0) return std::nullopt;
   const auto kind = kind_of_icmp4(icmp[0], icmp[1]);
   if (!kind) return std::nullopt;
@@ -195,7 +195,7 @@ std::optional<IcmpError> read_icmp4_error(Bytes icmp) {
       .kind = *kind, .mtu = mtu, .quote = *quote, .labels = read_extension(halves.extension)};
 }
 
-std::optional<IcmpError> read_icmp6_error(Bytes icmp) {
+std::optional<IcmpError> read_icmp6_error(IcmpOctets icmp) {
   if (icmp.size() < kIcmpHeader) return std::nullopt;
   const auto kind = kind_of_icmp6(icmp[0], icmp[1]);
   if (!kind) return std::nullopt;
