@@ -13,6 +13,8 @@ _linkpilot_options() {
         "dial "*) echo "--push --seconds --count --first-frame --player-like --save-flv --html --stage-timeout \
             --handshake --subscribe --each-address --resolve --resolver --client-subnet --allow --ca-file \
             --record-certificates --flv --kbit-per-s --fps --gop-seconds --size --hold --read-back --no-read-back" ;;
+        "path "*) echo "--proto --port --source-port --flows --rounds --interval --all-paths --confidence --mtu --mtu-max \
+            --watch --max-hops --timeout-hop --rate --dscp" ;;
         "doctor "*) echo "--agent-config --collector-config --fleet" ;;
         "support-bundle "*) echo "--out --log --agent-config --collector-config --fleet" ;;
         "keys new") echo "--signing --probing" ;;
@@ -26,13 +28,13 @@ _linkpilot() {
         [agent]="list show refused enrol revoke rekey" [link]="list show probe"
         [route]="show explain diff watch pin unpin freeze thaw rollback"
         [node]="drain undrain" [auto]="off on" [hand]="list" [audit]="" [event]="tail"
-        [fault]="list show mail" [dial]=""
+        [fault]="list show mail" [dial]="" [path]=""
         [keys]="new show rotate-signer rotate-probing" [config]="check" [plan]="show" [status]="" [doctor]="" [support-bundle]=""
     )
     for ((index = 1; index < COMP_CWORD; index++)); do
         word=${COMP_WORDS[index]}
         case $word in
-            --collector|--token-file|--timeout|--reason|--author|--for|--region|--via|--file|--limit|--seconds|--count|--save-flv|--html|--stage-timeout|--handshake|--resolve|--resolver|--client-subnet|--allow|--ca-file|--flv|--kbit-per-s|--fps|--gop-seconds|--size|--hold|--read-back|--agent-config|--collector-config|--out|--log) index=$((index + 1)) ;;
+            --collector|--token-file|--timeout|--reason|--author|--for|--region|--via|--file|--limit|--seconds|--count|--save-flv|--html|--stage-timeout|--handshake|--resolve|--resolver|--client-subnet|--allow|--ca-file|--flv|--kbit-per-s|--fps|--gop-seconds|--size|--hold|--proto|--port|--source-port|--flows|--rounds|--interval|--confidence|--mtu-max|--max-hops|--timeout-hop|--rate|--dscp|--read-back|--agent-config|--collector-config|--out|--log) index=$((index + 1)) ;;
             -*) ;;
             *) if [ -z "$noun" ]; then noun=$word; elif [ -z "$verb" ]; then verb=$word; fi ;;
         esac
@@ -43,6 +45,8 @@ _linkpilot() {
         mapfile -t COMPREPLY < <(compgen -W "$(linkpilot --timeout 1 agent list --names 2>/dev/null)" -- "$current")
     elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --@(file|token-file|save-flv|html|ca-file|flv|agent-config|collector-config|out|log) ]]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
+    elif [[ ${COMP_WORDS[COMP_CWORD - 1]} == --proto ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "udp tcp icmp" -- "$current")
     elif [[ $current == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "--collector --token-file --timeout --json --help --version $(_linkpilot_options "$noun $verb")" -- "$current")
     elif [ -z "$noun" ]; then

@@ -58,6 +58,7 @@ void add_plan(Command app, Context& context);
 void add_keys(Command app, Context& context);
 void add_config(Command app, Context& context);
 void add_dial(Command app, Context& context);
+void add_path(Command app, Context& context);
 void add_doctor(Command app, Context& context);
 void add_support_bundle(Command app, Context& context);
 

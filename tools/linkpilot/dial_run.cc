@@ -1,8 +1,6 @@
 #include "tools/linkpilot/dial_run.h"
 
 #include <fmt/format.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,6 +21,7 @@
 #include "tools/linkpilot/dial_html.h"
 #include "tools/linkpilot/dial_text.h"
 #include "tools/linkpilot/flv_file.h"
+#include "tools/linkpilot/stop_wish.h"
 
 namespace linkpilot::cli {
 namespace {
@@ -30,34 +29,6 @@ namespace {
 using prober::DialReport;
 
 constexpr Duration kProgressEach = std::chrono::milliseconds(200);
-
-// SIGINT and SIGTERM as a descriptor, for as long as it lives.
-class StopWish {
- public:
-  StopWish() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    sigprocmask(SIG_BLOCK, &signals_, &before_);
-    fd_ = UniqueFd(::signalfd(-1, &signals_, SFD_NONBLOCK | SFD_CLOEXEC));
-  }
-  ~StopWish() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
-  StopWish(const StopWish&) = delete;
-  StopWish& operator=(const StopWish&) = delete;
-
-  [[nodiscard]] int fd() const { return fd_.get(); }
-  void note() {
-    signalfd_siginfo info{};
-    if (::read(fd_.get(), &info, sizeof info) == sizeof info) wished_ = true;
-  }
-  [[nodiscard]] bool wished() const { return wished_; }
-
- private:
-  sigset_t signals_{};
-  sigset_t before_{};
-  UniqueFd fd_;
-  bool wished_ = false;
-};
 
 // Of a URL of any scheme; what is no URL is refused by the dial itself.
 std::string host_of(std::string_view url) {

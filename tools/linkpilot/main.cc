@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   add_keys(app, context);
   add_config(app, context);
   add_dial(app, context);
+  add_path(app, context);
   add_doctor(app, context);
   add_support_bundle(app, context);
 
