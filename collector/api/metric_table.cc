@@ -172,7 +172,7 @@ constexpr Metric kCollectorMetrics[] = {
      "5xx: not able; 4xx: asked wrongly, or a wrong token.", "status: 2xx, 4xx, 5xx"},
     {"linkpilot_collector_faults_open", MetricType::gauge,
      "Faults that are open, by what they are about.", "linkpilot fault list.",
-     "scope: region, node, port, link; and by grade: degraded, dead"},
+     "scope: region, node, port, link, agent and others; and by grade: degraded, dead"},
     {"linkpilot_collector_faults_suppressed_total", MetricType::counter,
      "Looks at which a cause waited because too many faults are open.",
      "Grows: the bound of open faults is reached."},

@@ -226,8 +226,7 @@ void write_faults(MetricsPage& page, const CollectorView& view) {
     if (fault.open()) ++open[{fault.scope, fault.grade}];
   }
   page.family("linkpilot_collector_faults_open");
-  for (const FaultScope scope :
-       {FaultScope::region, FaultScope::node, FaultScope::port, FaultScope::link}) {
+  for (const FaultScope scope : kFaultScopes) {
     for (const FaultGrade grade : {FaultGrade::degraded, FaultGrade::dead}) {
       page.sample(count(open[{scope, grade}]), {{"scope", std::string(to_string(scope))},
                                                 {"grade", std::string(to_string(grade))}});

@@ -109,7 +109,8 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys
       plans_(plan_rules_of(config, keys.probing, keys.probing_older),
              static_cast<std::uint64_t>(started_.ns / 1'000)),
       publisher_(keys.signing, epoch_, {config.routing.soft_expiry, config.routing.hard_expiry}),
-      judge_(config.faults, std::move(restored.open_faults)),
+      finder_(config.faults),
+      judge_(config.faults, restored.open_faults),
       past_faults_(restored.past_faults.begin(), restored.past_faults.end()),
       notifier_(std::make_unique<Notifier>(loop, config.mail, *store_, *events_,
                                            std::move(restored.mails))),
@@ -125,6 +126,12 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys
   hooks.disconnect = [this](const TransportId& transport) { entrances_->disconnect(transport); };
   hooks.on_hello = [this](AgentRecord& agent, bool returned) { on_hello(agent, returned); };
   hooks.on_link_state = [this](LinkId link) { note_link_state(link); };
+  hooks.on_sample = [this](const AgentRecord& agent, const LinkSample& sample, Now at) {
+    finder_.add(agent.id, sample, at);
+  };
+  hooks.on_report = [this](const AgentRecord& agent, const Report& report, Now at) {
+    finder_.close_report(agent.id, report.load, at);
+  };
   hooks.on_table_ack = [this](AgentRecord& agent) { note_loaded(agent); };
   hooks.on_probe_result = [this](NodeId from, const ProbeResult& result) {
     probes_.answer(from, result);
@@ -172,6 +179,7 @@ void Collector::restore(const Restored& restored) {
         ingest_->refold(row.node, std::get<Report>(*message), row.received, now);
       });
   if (!status) tell(EventLevel::warn, "history_unreadable", "", status.error().message);
+  for (const Fault& fault : restored.open_faults) finder_.resume(fault);
   replay_deaths(events_->newest(EventLog::kEventsHeld).events, agents_, estimates_, now);
 }
 
@@ -260,6 +268,7 @@ void Collector::on_pulse() {
   }
   ingest_->on_timer(now, config_.routing.silent_after);
   watch_nodes(now);
+  judge_faults(now);
   watch_hand(now);
   update_plans(now);
   answer_durable(0);
@@ -368,6 +377,7 @@ void Collector::reconfigure(const CollectorConfig& config) {
   publisher_.set_lifetimes({config_.routing.soft_expiry, config_.routing.hard_expiry});
   store_->reconfigure(config_.store.retention, config_.store.size_max,
                       config_.store.commit_interval);
+  finder_.set_rules(config_.faults);
   judge_.set_rules(config_.faults);
   notifier_->reconfigure(config_.mail);
   set_log_level(config_.log_level);

@@ -24,6 +24,7 @@
 #include "collector/api/probe_desk.h"
 #include "collector/config/config.h"
 #include "collector/daemon/entrances.h"
+#include "collector/evidence/fault_finder.h"
 #include "collector/faults/fault_judge.h"
 #include "collector/faults/route_moves.h"
 #include "collector/hand/audit_log.h"
@@ -149,8 +150,8 @@ class Collector {
   void note_loaded(const AgentRecord& agent);
 
   // collector_faults.cc: what is wrong and worth telling
-  [[nodiscard]] NodeTable node_table() const;
-  void judge_faults(const std::vector<optimizer::LinkBelief>& links, Now now);
+  [[nodiscard]] NodeTable node_table(Now now) const;
+  void judge_faults(Now now);
   void tell_fault(const FaultChange& change);
 
   // collector_plan.cc: who measures what
@@ -181,6 +182,7 @@ class Collector {
   PlanKeeper plans_;
   Publisher publisher_;
   ProbeDesk probes_;
+  FaultFinder finder_;
   FaultJudge judge_;
   DampedLinks damped_links_;
   RouteMoves moves_;

@@ -290,6 +290,7 @@ void Ingest::fold(AgentRecord& agent, const Report& report, Now received, UnixNa
     }
     fold_sample(agent, samples[i], received, agent_now);
   }
+  if (hooks_.on_report) hooks_.on_report(agent, report, received);
   check_claims(agent, samples, received);
   check_revived(agent, samples, received);
   agent.reports.samples += report.links.size();
@@ -321,6 +322,7 @@ void Ingest::fold_sample(AgentRecord& agent, const LinkSample& sample, Now recei
   }
   ++counters_.samples_folded;
   histories_[sample.link].add(sample);
+  if (hooks_.on_sample) hooks_.on_sample(agent, sample, {received.mono - age, received.wall - age});
   stages_.probe_sent = std::max(stages_.probe_sent, received.wall - age);
 }
 

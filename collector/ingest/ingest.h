@@ -56,6 +56,10 @@ struct IngestHooks {
   std::function<void(AgentRecord& agent, bool returned)> on_hello;
   // The combined state of a link changed by an alarm: solve now.
   std::function<void(LinkId link)> on_link_state;
+  // A sample was folded; `at`: the end of its interval by the collector's clock. Then, once all of
+  // a report's were: the report.
+  std::function<void(const AgentRecord& agent, const LinkSample& sample, Now at)> on_sample;
+  std::function<void(const AgentRecord& agent, const Report& report, Now at)> on_report;
   std::function<void(AgentRecord& agent)> on_table_ack;
   std::function<void(NodeId from, const ProbeResult& result)> on_probe_result;
   // Ends the connection, after what was sent to it.

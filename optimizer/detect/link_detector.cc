@@ -19,17 +19,23 @@ void approach(float& mean, double value, double share) {
 
 }  // namespace
 
-void LinkDetector::look(const LinkLook& look, const LinkDetectorOptions& options) {
+void LinkDetector::look(const LinkLook& seen, const LinkDetectorOptions& options) {
   change_.reset();
-  if (look.sent == 0) return;
+  if (seen.sent == 0) return;
+  LinkLook look = seen;
+  // The odd one of them counts forward.
+  look.lost_forward += (seen.lost_unplaced + 1) / 2;
+  look.lost_backward += seen.lost_unplaced / 2;
   misses_.add(look.sent, look.lost_forward + look.lost_backward, options.misses);
   const std::uint32_t arrived = look.sent - std::min(look.sent, look.lost_forward);
   // A word about loss in the first minute would keep its loss from becoming known as usual.
   if (looks_ >= options.looks_min_loss) {
-    forward_.loss.add(look.sent, look.lost_forward, static_cast<double>(forward_usual_),
+    forward_.usual = std::min(forward_usual_, static_cast<float>(options.usual_loss_max));
+    backward_.usual = std::min(backward_usual_, static_cast<float>(options.usual_loss_max));
+    forward_.loss.add(look.sent, look.lost_forward, static_cast<double>(forward_.usual),
                       options.loss);
     // Only what reached the peer could be lost on the way back.
-    backward_.loss.add(arrived, look.lost_backward, static_cast<double>(backward_usual_),
+    backward_.loss.add(arrived, look.lost_backward, static_cast<double>(backward_.usual),
                        options.loss);
   }
   if (look.jitter_ms) jitter_.add(*look.jitter_ms, options.jitter);
@@ -89,14 +95,31 @@ void LinkDetector::learn(const LinkLook& look, const LinkDetectorOptions& option
   }
 }
 
-DirectionClaim LinkDetector::claim(const Direction& direction, float usual_loss) const {
+void LinkDetector::resume(double rtt_ms, double loss_forward, double loss_backward,
+                          const LinkDetectorOptions& options) {
+  looks_ = std::max({looks_, options.looks_min, options.looks_min_loss});
+  if (rtt_ms >= 0.0) {
+    usual_rtt_ms_ = static_cast<float>(rtt_ms);
+    deviating_ = true;
+  }
+  if (loss_forward >= 0.0) {
+    forward_usual_ = static_cast<float>(loss_forward);
+    forward_.loss.resume(options.loss);
+  }
+  if (loss_backward >= 0.0) {
+    backward_usual_ = static_cast<float>(loss_backward);
+    backward_.loss.resume(options.loss);
+  }
+}
+
+DirectionClaim LinkDetector::claim(const Direction& direction) const {
   DirectionClaim claim;
   claim.known = true;
   claim.dead = misses_.dead();
   const double sent = direction.loss.sent();
   if (sent > 0 && !claim.dead) {
     const double ratio = direction.loss.ratio();
-    claim.loss = static_cast<float>(std::max(0.0, ratio - static_cast<double>(usual_loss)));
+    claim.loss = static_cast<float>(std::max(0.0, ratio - static_cast<double>(direction.usual)));
     claim.loss_error = static_cast<float>(std::sqrt(direction.loss.lost() + 1.0) / sent);
     claim.loss_nats = static_cast<float>(direction.loss.evidence());
   }

@@ -14,6 +14,8 @@ Coverage::Coverage(const FleetShape& shape)
 void Coverage::change(const FleetEnd& from, const FleetEnd& to, std::uint32_t by) {
   out_[from.node] += by;
   in_[to.node] += by;
+  if (!from.alone) ports_out_[from.port] += by;
+  if (!to.alone) ports_in_[to.port] += by;
   region_pairs_[from.region * regions_ + to.region] += by;
   isp_pairs_[from.isp * isps_ + to.isp] += by;
 }

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -28,13 +29,19 @@ struct FleetEnd {
   std::uint16_t node = 0;
   std::uint16_t region = 0;
   std::uint16_t isp = 0;
+  bool alone = true;  // its node has no other end
 };
+
+// A region or an ISP that is not known is an index like any other; nothing is blamed on it.
+inline constexpr std::uint16_t kUnknownGroup = 0xffff;
 
 struct FleetShape {
   std::vector<FleetEnd> ends;
   std::uint16_t nodes = 0;
   std::uint16_t regions = 0;
   std::uint16_t isps = 0;
+  std::uint16_t region_unknown = kUnknownGroup;
+  std::uint16_t isp_unknown = kUnknownGroup;
 };
 
 // How many directed links were measured lately, by whom they touch. A link counts if at least one
@@ -47,6 +54,9 @@ class Coverage {
 
   [[nodiscard]] std::uint32_t out_of_node(std::size_t node) const { return out_[node]; }
   [[nodiscard]] std::uint32_t into_node(std::size_t node) const { return in_[node]; }
+  // Of ends that are not alone.
+  [[nodiscard]] std::uint32_t out_of_port(PortId port) const { return count_of(ports_out_, port); }
+  [[nodiscard]] std::uint32_t into_port(PortId port) const { return count_of(ports_in_, port); }
   [[nodiscard]] std::uint32_t between_regions(std::size_t from, std::size_t to) const {
     return region_pairs_[from * regions_ + to];
   }
@@ -57,6 +67,11 @@ class Coverage {
   [[nodiscard]] std::uint32_t across_region(std::size_t region) const;
 
  private:
+  using PortCounts = std::map<PortId, std::uint32_t>;
+  static std::uint32_t count_of(const PortCounts& counts, PortId port) {
+    const auto found = counts.find(port);
+    return found == counts.end() ? 0 : found->second;
+  }
   void change(const FleetEnd& from, const FleetEnd& to, std::uint32_t by);
   std::size_t regions_;
   std::size_t isps_;
@@ -64,6 +79,8 @@ class Coverage {
   std::vector<std::uint32_t> in_;
   std::vector<std::uint32_t> region_pairs_;
   std::vector<std::uint32_t> isp_pairs_;
+  PortCounts ports_out_;
+  PortCounts ports_in_;
 };
 
 // One directed link that at least one end calls abnormal.
