@@ -110,6 +110,9 @@ int run(const Arguments& arguments) {
   const Result<std::string> token = load_token(config->api.token_file);
   if (arguments.check) {
     if (!token) return complain(token.error());
+    for (const std::string& warning : config_warnings(*config)) {
+      fmt::print(stderr, "{}: warning: {}\n", arguments.config, warning);
+    }
     fmt::print("{}: fine\n", arguments.config);
     return 0;
   }

@@ -19,6 +19,7 @@
 #include "collector/ingest/ingest.h"
 #include "collector/ingest/link_history.h"
 #include "collector/notify/mailer.h"
+#include "collector/notify/poster.h"
 #include "collector/plan/plan_keeper.h"
 #include "collector/publish/publisher.h"
 #include "collector/registry/door.h"
@@ -105,6 +106,7 @@ struct CollectorView {
   std::vector<Fault> faults;  // open ones by key, then resolved ones, oldest first
   std::uint64_t faults_suppressed = 0;
   MailFigures mail;
+  SinkFigures sinks;
   std::uint64_t estimates = 0;
   std::uint64_t estimates_refused = 0;
   std::uint64_t enrolled = 0;

@@ -13,6 +13,8 @@ Json fault_json(const Fault& fault, UnixNanos now) {
               {"state", fault.open() ? "open" : "resolved"},
               {"scope", to_string(fault.scope)},
               {"grade", to_string(fault.grade)},
+              {"severity", to_string(severity_of(fault.scope, fault.grade))},
+              {"vendor", fault.vendor},
               {"subject", subject_of(fault)},
               {"nodes", fault.members},
               {"region", fault.region},

@@ -220,6 +220,32 @@ void write_routes(MetricsPage& page, const CollectorView& view) {
   page.sample(count(view.probes.timed_out), {{"outcome", "timed_out"}});
 }
 
+void write_announcer(MetricsPage& page, const MailFigures& mail) {
+  page.one("linkpilot_collector_notices_waiting", count(mail.untold));
+  page.one("linkpilot_collector_notices_rate_limited_total", count(mail.announcer.limited));
+  page.one("linkpilot_collector_mail_digests_total", count(mail.announcer.digests));
+  page.family("linkpilot_collector_faults_untold_total");
+  page.sample(count(mail.announcer.muted), {{"reason", "explained"}});
+  page.sample(count(mail.announcer.unheard), {{"reason", "concerns_nobody"}});
+  page.sample(count(mail.announcer.overflow), {{"reason", "too_many"}});
+}
+
+void write_sinks(MetricsPage& page, const SinkFigures& sinks) {
+  page.one("linkpilot_collector_alerts", count(sinks.alerts));
+  page.one("linkpilot_collector_alertmanager_ok", sinks.alert_trouble.empty() ? 1 : 0);
+  page.one("linkpilot_collector_alerts_posted_total", count(sinks.alert_counters.posted));
+  page.family("linkpilot_collector_alerts_failed_total");
+  page.sample(count(sinks.alert_counters.failed), {{"outcome", "repeated"}});
+  page.sample(count(sinks.alert_counters.refused), {{"outcome", "refused"}});
+  page.sample(count(sinks.alert_counters.dropped), {{"outcome", "no_room"}});
+  page.one("linkpilot_collector_webhook_waiting", count(sinks.hook_waiting));
+  page.one("linkpilot_collector_webhook_delivered_total", count(sinks.hook_counters.delivered));
+  page.family("linkpilot_collector_webhook_failed_total");
+  page.sample(count(sinks.hook_counters.failed), {{"outcome", "repeated"}});
+  page.sample(count(sinks.hook_counters.refused), {{"outcome", "refused"}});
+  page.sample(count(sinks.hook_counters.dropped), {{"outcome", "dropped"}});
+}
+
 void write_faults(MetricsPage& page, const CollectorView& view) {
   std::map<std::pair<FaultScope, FaultGrade>, std::uint64_t> open;
   for (const Fault& fault : view.faults) {
@@ -246,7 +272,8 @@ void write_faults(MetricsPage& page, const CollectorView& view) {
   page.family("linkpilot_collector_mails_dropped_total");
   page.sample(count(mail.dropped_full), {{"reason", "spool_full"}});
   page.sample(count(mail.dropped_old), {{"reason", "given_up"}});
-  page.one("linkpilot_collector_mails_rate_limited_total", count(mail.rate_limited));
+  write_announcer(page, view.mail);
+  write_sinks(page, view.sinks);
 }
 
 }  // namespace

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <filesystem>
+
+#include "collector/config/notify_config.h"
+#include "collector/notify/recipients.h"
 
 namespace linkpilot::collector {
 
@@ -116,71 +118,6 @@ FaultRules read_faults(ConfigReader reader) {
   return out;
 }
 
-MailSecurity read_security(ConfigReader& reader) {
-  const std::string text = reader.text("security", "starttls");
-  if (text == "starttls") return MailSecurity::starttls;
-  if (text == "tls") return MailSecurity::tls;
-  if (text == "none") return MailSecurity::none;
-  reader.reject("security", fmt::format("\"{}\" is none of starttls, tls, none", text));
-  return MailSecurity::starttls;
-}
-
-// HOST:PORT without anything that a URL would read otherwise.
-bool is_mail_server(std::string_view text) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || colon == 0 || colon + 1 == text.size()) return false;
-  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  const auto is_host = [&](char c) {
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
-           c == '-' || c == '[' || c == ']' || c == ':';
-  };
-  return std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon), is_host) &&
-         std::all_of(text.begin() + static_cast<std::ptrdiff_t>(colon) + 1, text.end(), is_digit);
-}
-
-MailSettings read_mail(ConfigReader reader) {
-  MailSettings out;
-  out.server = reader.text("server", out.server);
-  out.security = read_security(reader);
-  out.ca_file = reader.text("ca_file", out.ca_file);
-  out.verify_certificate = reader.flag("verify_certificate", out.verify_certificate);
-  out.user = reader.text("user", out.user);
-  out.password_file = reader.text("password_file", out.password_file);
-  const auto mailbox = [&](const char* key, const std::string& text) {
-    Result<Mailbox> parsed = parse_mailbox(text);
-    if (!parsed) reader.reject(key, parsed.error().message);
-    return parsed.value_or(Mailbox{});
-  };
-  if (reader.has("from")) out.from = mailbox("from", reader.text("from", ""));
-  for (const std::string& text : reader.texts("to", kMailRecipientsMax)) {
-    out.to.push_back(mailbox("to", text));
-  }
-  out.timeout =
-      reader.duration("timeout", out.timeout, {std::chrono::seconds(1), std::chrono::minutes(10)});
-  out.retry_min = reader.duration("retry_min", out.retry_min,
-                                  {std::chrono::milliseconds(100), std::chrono::hours(1)});
-  out.retry_max =
-      reader.duration("retry_max", out.retry_max, {std::chrono::seconds(1), std::chrono::hours(6)});
-  out.give_up_after = reader.duration("give_up_after", out.give_up_after,
-                                      {std::chrono::minutes(1), std::chrono::hours(24 * 14)});
-  out.rate_per_hour =
-      static_cast<std::uint32_t>(reader.integer("rate_per_hour", out.rate_per_hour, {1, 10'000}));
-  out.spool_max =
-      static_cast<std::uint32_t>(reader.integer("spool_max", out.spool_max, {1, 10'000}));
-  if (!out.server.empty() && !is_mail_server(out.server)) {
-    reader.reject("server",
-                  fmt::format("\"{}\" must be HOST:PORT, or \"\" for no mail", out.server));
-  }
-  if (out.security == MailSecurity::none && !out.user.empty()) {
-    reader.reject("user", "security = \"none\" would send the password in clear");
-  }
-  if (out.user.empty() != out.password_file.empty()) {
-    reader.reject("password_file", "user and password_file belong together");
-  }
-  if (out.retry_max < out.retry_min) reader.reject("retry_max", "must not be below retry_min");
-  return out;
-}
-
 LogLevel read_log(ConfigReader reader) {
   const std::string level = reader.text("level", "info");
   if (level == "debug") return LogLevel::debug;
@@ -203,6 +140,8 @@ Result<CollectorConfig> read_config(ConfigReader reader) {
   config.routing = read_routing(reader.table("routing"));
   config.faults = read_faults(reader.table("faults"));
   config.mail = read_mail(reader.table("mail"));
+  config.alerts = read_alertmanager(reader.table("alertmanager"));
+  config.webhook = read_webhook(reader.table("webhook"));
   config.api.token_file = reader.table("api").text("token_file", "");
   config.log_level = read_log(reader.table("log"));
   if (Status status = reader.finish(); !status) return fail(status.error());
@@ -231,8 +170,15 @@ Result<CollectorConfig> load_config(const std::string& path) {
   resolve(config->store.path, folder);
   resolve(config->mail.ca_file, folder);
   resolve(config->mail.password_file, folder);
+  resolve(config->alerts.ca_file, folder);
+  resolve(config->webhook.ca_file, folder);
+  resolve(config->webhook.secret_file, folder);
   resolve(config->api.token_file, folder);
   return config;
+}
+
+std::vector<std::string> config_warnings(const CollectorConfig& config) {
+  return recipient_warnings(config.mail);
 }
 
 Result<CollectorConfig> parse_config(std::string_view text, std::string name) {

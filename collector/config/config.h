@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "collector/faults/fault_rules.h"
 #include "collector/notify/mail_settings.h"
+#include "collector/notify/sink_settings.h"
 
 namespace linkpilot::collector {
 
@@ -83,6 +84,8 @@ struct CollectorConfig {
   RoutingConfig routing;
   FaultRules faults;
   MailSettings mail;
+  AlertSettings alerts;
+  HookSettings webhook;
   ApiConfig api;
   LogLevel log_level = LogLevel::info;
   friend bool operator==(const CollectorConfig&, const CollectorConfig&) = default;
@@ -90,6 +93,8 @@ struct CollectorConfig {
 
 [[nodiscard]] Result<CollectorConfig> load_config(const std::string& path);
 // `name` stands for the file in messages; relative paths are left as they are.
+// What is allowed but surely not meant: sentences for an operator.
+[[nodiscard]] std::vector<std::string> config_warnings(const CollectorConfig& config);
 [[nodiscard]] Result<CollectorConfig> parse_config(std::string_view text, std::string name);
 
 }  // namespace linkpilot::collector

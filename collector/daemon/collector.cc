@@ -110,10 +110,10 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys
              static_cast<std::uint64_t>(started_.ns / 1'000)),
       publisher_(keys.signing, epoch_, {config.routing.soft_expiry, config.routing.hard_expiry}),
       finder_(config.faults),
+      shelf_(evidence_directory(config.store.path)),
       judge_(config.faults, restored.open_faults),
       past_faults_(restored.past_faults.begin(), restored.past_faults.end()),
-      notifier_(std::make_unique<Notifier>(loop, config.mail, *store_, *events_,
-                                           std::move(restored.mails))),
+      notifier_(make_notifier(restored)),
       pulse_(loop),
       tick_(loop),
       alarm_(loop),
@@ -211,6 +211,9 @@ void Collector::start() {
     asio::post(loop_,
                [this, outcome = std::move(outcome)]() mutable { on_outcome(std::move(outcome)); });
   });
+  for (const std::string& warning : config_warnings(config_)) {
+    tell(EventLevel::warn, "configuration_doubtful", "", warning);
+  }
   notifier_->start();
   tell(EventLevel::info, "collector_started", "",
        fmt::format("epoch {}, listening on {}", epoch_, entrances_->bound_endpoint()));
@@ -341,6 +344,7 @@ void Collector::publish_view() {
   view->faults.insert(view->faults.end(), past_faults_.begin(), past_faults_.end());
   view->faults_suppressed = judge_.suppressed();
   view->mail = notifier_->figures();
+  view->sinks = notifier_->sink_figures();
   view->estimates = estimates_.size();
   view->estimates_refused = estimates_.refused();
   view->enrolled = registry_.enrolled_count();
@@ -379,7 +383,7 @@ void Collector::reconfigure(const CollectorConfig& config) {
                       config_.store.commit_interval);
   finder_.set_rules(config_.faults);
   judge_.set_rules(config_.faults);
-  notifier_->reconfigure(config_.mail);
+  notifier_->reconfigure({config_.mail, config_.alerts, config_.webhook});
   set_log_level(config_.log_level);
   tell(EventLevel::info, "config_reloaded", "",
        restart.empty() ? "all changes are in force" : "needs a restart to take effect:" + restart);

@@ -3,7 +3,7 @@
 // it all to HTTP.
 //
 // Threads: the loop (owns every member but the insides of the parts), the store's two, the
-// solver's, the mailer's, the HTTP pool. They meet in bounded queues and in `view()`.
+// solver's, the mailer's, the poster's, the HTTP pool. They meet in bounded queues and in `view()`.
 #pragma once
 
 #include <array>
@@ -24,6 +24,7 @@
 #include "collector/api/probe_desk.h"
 #include "collector/config/config.h"
 #include "collector/daemon/entrances.h"
+#include "collector/evidence/evidence_shelf.h"
 #include "collector/evidence/fault_finder.h"
 #include "collector/faults/fault_judge.h"
 #include "collector/faults/route_moves.h"
@@ -31,6 +32,7 @@
 #include "collector/hand/hand.h"
 #include "collector/ingest/damped_links.h"
 #include "collector/ingest/ingest.h"
+#include "collector/notify/link_trails.h"
 #include "collector/notify/notifier.h"
 #include "collector/plan/plan_keeper.h"
 #include "collector/publish/publisher.h"
@@ -151,8 +153,13 @@ class Collector {
 
   // collector_faults.cc: what is wrong and worth telling
   [[nodiscard]] NodeTable node_table(Now now) const;
+  [[nodiscard]] std::unique_ptr<Notifier> make_notifier(Restored& restored);
+  [[nodiscard]] FaultBackground background_of(const Fault& fault) const;
+  [[nodiscard]] std::vector<Fault> faults_lately() const;
+  [[nodiscard]] FleetState fleet_state() const;
   void judge_faults(Now now);
   void tell_fault(const FaultChange& change);
+  void keep_evidence(const Fault& fault, const NodeTable& nodes, Now now);
 
   // collector_plan.cc: who measures what
   [[nodiscard]] std::vector<Node> planned_nodes() const;
@@ -183,9 +190,11 @@ class Collector {
   Publisher publisher_;
   ProbeDesk probes_;
   FaultFinder finder_;
+  EvidenceShelf shelf_;
   FaultJudge judge_;
   DampedLinks damped_links_;
   RouteMoves moves_;
+  LinkTrails trails_;
   std::deque<Fault> past_faults_;  // the newest resolved ones, oldest first
   std::unique_ptr<Notifier> notifier_;
   std::unique_ptr<Ingest> ingest_;

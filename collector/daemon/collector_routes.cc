@@ -299,6 +299,7 @@ void Collector::on_outcome(SolveOutcome outcome) {
 }
 
 void Collector::look_at(const std::vector<optimizer::LinkBelief>& links, Now now) {
+  trails_.look(links, ingest_->histories(), now);
   for (const DampingChange& change : damped_links_.look(links)) {
     events_->add({0, now.wall, change.damped ? EventLevel::warn : EventLevel::info,
                   change.damped ? "link_damped" : "link_trusted", "",

@@ -156,7 +156,6 @@ void write_causes(RecordText& out, const EvidenceRecord& record) {
 
 // ---- reading ----
 
-
 // Says the first thing that is wrong, and goes on with zeros.
 class RecordReader {
  public:
@@ -300,8 +299,7 @@ void read_seen(RecordReader& in, const RecordJson& json, Evidence& evidence) {
     if (ends == 0) in.refuse("a link without ends");
     return in.number<std::uint16_t>(value, ends == 0 ? 0 : ends - 1, "an end");
   };
-  for (const RecordJson& each :
-       in.list(in.at(json, "findings"), kRecordFindingsMax, "findings")) {
+  for (const RecordJson& each : in.list(in.at(json, "findings"), kRecordFindingsMax, "findings")) {
     if (!in.row(each, 4, 4, "a finding")) break;
     evidence.findings.push_back(
         {end(each[0]), end(each[1]), read_claim(in, each[2]), read_claim(in, each[3])});
@@ -312,8 +310,7 @@ void read_seen(RecordReader& in, const RecordJson& json, Evidence& evidence) {
     evidence.agents[number++] = {(bits & 1U) != 0, (bits & 2U) != 0, (bits & 4U) != 0};
   }
   std::size_t links = 0;
-  for (const RecordJson& each :
-       in.list(in.at(json, "hops"), optimizer::kEvidenceHopsMax, "hops")) {
+  for (const RecordJson& each : in.list(in.at(json, "hops"), optimizer::kEvidenceHopsMax, "hops")) {
     if (!in.row(each, 1, optimizer::kEvidenceHopLinksMax, "a hop")) break;
     optimizer::SharedHop hop;
     hop.id = in.number<std::uint32_t>(each[0], 0xffff'ffff, "a hop");

@@ -1,6 +1,6 @@
 // EvidenceRecord: what the localiser knew at one moment, what its indices stand for, and what it
-// made of it; enough to explain the diagnosis and to make it again. As text: one line of JSON with a
-// version, numbers exact, so that a replay gives the same diagnosis to the last digit.
+// made of it; enough to explain the diagnosis and to make it again. As text: one line of JSON with
+// a version, numbers exact, so that a replay gives the same diagnosis to the last digit.
 //
 // Bounds: kEvidenceTextMax octets, kRecordFindingsMax findings (a record of more is cut, and says
 // so), and every index is judged against what it points into before anything uses it. Unknown keys
@@ -25,10 +25,10 @@ inline constexpr std::size_t kRecordFindingsMax = 100'000;
 inline constexpr std::size_t kRecordGroupsMax = 1'024;  // regions, and ISPs
 
 struct EvidenceRecord {
-  std::string fault;    // its id; may be empty
-  std::string key;      // and what it is about
-  UnixNanos at;         // when the diagnosis was made
-  bool cut = false;     // not all findings are here: a replay may differ
+  std::string fault;                    // its id; may be empty
+  std::string key;                      // and what it is about
+  UnixNanos at;                         // when the diagnosis was made
+  bool cut = false;                     // not all findings are here: a replay may differ
   std::vector<std::string> node_names;  // by dense index
   std::vector<std::string> regions;
   std::vector<std::string> isps;

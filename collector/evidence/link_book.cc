@@ -1,6 +1,7 @@
 #include "collector/evidence/link_book.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -57,6 +58,20 @@ std::uint32_t LinkBook::find_or_create(LinkId link) {
   return 2 * pair;
 }
 
+// Nothing stands out, and this sample does not change that.
+bool LinkBook::quiet(const Pair& pair, const Side& side, const LinkSample& sample) {
+  constexpr float kNearMs = 2.0F;
+  constexpr float kNearRatio = 0.02F;
+  const auto calm = [](const Side& each) { return !each.odd && each.health == LinkHealth::fine; };
+  if (side.usual_ms < 0.0F || sample.answered == 0 || sample.sent != sample.answered ||
+      !calm(pair.sides[0]) || !calm(pair.sides[1])) {
+    return false;
+  }
+  const auto mean =
+      static_cast<float>(book_milliseconds(sample.rtt_sum) / static_cast<double>(sample.answered));
+  return std::abs(mean - side.usual_ms) <= kNearMs + kNearRatio * side.usual_ms;
+}
+
 LinkBook::Looked LinkBook::add(const LinkSample& sample, Now at) {
   const std::uint32_t place = find_or_create(sample.link);
   if (place == kNone) return {};
@@ -67,14 +82,27 @@ LinkBook::Looked LinkBook::add(const LinkSample& sample, Now at) {
   side.looked = at.mono;
   newest_[number] = std::max(newest_[number], at.mono);
   const MonoTime began = at.mono - sample.length;
-  if (!has_word(pair) && began >= pair.sides[0].revived && began >= pair.sides[1].revived) {
-    detectors_[place].look(look_of(sample), options_);
-    side.odd = detectors_[place].odd(kOddNats);
+  const bool heeded =
+      !has_word(pair) && began >= pair.sides[0].revived && began >= pair.sides[1].revived;
+  if (heeded) {
     side.judged = at.mono;
+    if (quiet(pair, side, sample) && side.waiting + 1 < kGathered) {
+      ++side.waiting;
+      side.waiting_sent += sample.sent;
+      return {side.timed, side.skewed};
+    }
+    optimizer::LinkDetector& detector = detectors_[place];
+    optimizer::LinkLook look = look_of(sample);
+    look.sent += std::exchange(side.waiting_sent, 0);
+    side.waiting = 0;
+    detector.look(look, options_);
+    side.odd = detector.odd(kOddNats);
+    side.timed = look.forward_ms && look.backward_ms && detector.settled(options_);
+    side.skewed = detector.skewed();
+    side.usual_ms = detector.learnt(options_) ? static_cast<float>(detector.rtt_ms()) : -1.0F;
   }
   review(number, at);
-  const optimizer::LinkDetector& detector = detectors_[place];
-  return {sample.forward_delay.count > 0 && detector.settled(options_), detector.skewed()};
+  return {side.timed, side.skewed};
 }
 
 void LinkBook::note_state(LinkId link, LinkState state, Now now) {

@@ -7,6 +7,10 @@
 // those that began before it was taken back, do not reach the detectors. A look that is missing
 // says nothing: after kFresh a direction is neither bad nor fine.
 //
+// A sample without a loss and near the usual round trip of a link on which nothing stands out waits
+// until kGathered of them are one look: most samples are such, and a detector is many times dearer
+// than a line of memory. What is out of the ordinary is looked at by itself.
+//
 // Bounds: `pairs_max` pairs, about 2 kB each; further ones are refused and counted. Samples that do
 // not come in order of time are left out.
 #pragma once
@@ -27,6 +31,7 @@ class LinkBook {
  public:
   static constexpr std::size_t kPairsMax = 1'000'000;
   static constexpr Duration kFresh = std::chrono::seconds(20);
+  static constexpr std::uint8_t kGathered = 4;
   // Evidence for loss of one direction at one end that is worth a finding.
   static constexpr double kOddNats = 2.0;
 
@@ -83,6 +88,11 @@ class LinkBook {
     LinkState state = LinkState::alive;  // of the direction, by alarms
     LinkHealth health = LinkHealth::unknown;
     bool odd = false;  // the session's detector
+    bool timed = false;
+    bool skewed = false;
+    std::uint8_t waiting = 0;  // quiet samples that are no look yet ...
+    std::uint32_t waiting_sent = 0;
+    float usual_ms = -1.0F;  // round trip; negative: not settled
     Now health_since{};
     Now bad_since{};
     MonoTime revived;  // the last alarm was taken back
@@ -100,6 +110,7 @@ class LinkBook {
   // The session of the side has judged the pair lately, and since the last alarm was taken back.
   [[nodiscard]] bool speaks(const Pair& pair, unsigned side, MonoTime now) const;
   [[nodiscard]] LinkHealth judge(Place pair, unsigned direction, MonoTime now) const;
+  [[nodiscard]] static bool quiet(const Pair& pair, const Side& side, const LinkSample& sample);
   [[nodiscard]] bool stands_out(const Pair& pair) const;
   void review(Place pair, Now now);
   void list(Place pair);

@@ -60,6 +60,26 @@ std::string_view to_string(FaultEvent event) {
   return "opened";
 }
 
+std::string_view to_string(FaultSeverity severity) {
+  switch (severity) {
+    case FaultSeverity::info:
+      return "info";
+    case FaultSeverity::warning:
+      return "warning";
+    case FaultSeverity::critical:
+      return "critical";
+  }
+  return "warning";
+}
+
+FaultSeverity severity_of(FaultScope scope, FaultGrade grade) {
+  const bool wide = scope != FaultScope::port && scope != FaultScope::link &&
+                    scope != FaultScope::agent && scope != FaultScope::hop &&
+                    scope != FaultScope::relay_push;
+  if (grade == FaultGrade::dead) return wide ? FaultSeverity::critical : FaultSeverity::warning;
+  return wide ? FaultSeverity::warning : FaultSeverity::info;
+}
+
 std::string fault_id(std::string_view key, UnixNanos since) {
   std::uint64_t hash = kFnvBasis;
   for (const char c : fmt::format("{}|{}", key, since.ns)) {

@@ -43,10 +43,16 @@ inline constexpr FaultScope kFaultScopes[] = {
     FaultScope::collector};
 enum class FaultGrade : std::uint8_t { degraded, dead };
 enum class FaultEvent : std::uint8_t { opened, updated, resolved };
+// How soon somebody must look: an info can wait for the morning, a critical one wakes people.
+enum class FaultSeverity : std::uint8_t { info, warning, critical };
 
 [[nodiscard]] std::string_view to_string(FaultScope scope);
 [[nodiscard]] std::string_view to_string(FaultGrade grade);
 [[nodiscard]] std::string_view to_string(FaultEvent event);
+[[nodiscard]] std::string_view to_string(FaultSeverity severity);
+// What is wider than a link (a region, a node, a pair of regions, a stream, ...) and dead is
+// critical, a dead port, link or push a warning; degraded is one less.
+[[nodiscard]] FaultSeverity severity_of(FaultScope scope, FaultGrade grade);
 
 // One directed link as the fault shows on it. Negative: not known.
 struct FaultLink {
@@ -76,6 +82,7 @@ struct Fault {
                                      // kFaultMembersMax
   std::string region;                // of scope region
   PortIndex port;                    // of scope port
+  std::string vendor;                // whose network or service it is, where that is known
 
   UnixNanos since;                    // when the trouble began, as far as is known
   UnixNanos opened;                   // when it had lasted long enough to be told

@@ -95,6 +95,7 @@ std::string encode_fault(const Fault& fault) {
                      {"members", fault.members},
                      {"region", fault.region},
                      {"port", fault.port.value},
+                     {"vendor", fault.vendor},
                      {"since_ns", fault.since.ns},
                      {"opened_ns", fault.opened.ns},
                      {"updated_ns", fault.updated.ns},
@@ -132,6 +133,7 @@ Result<Fault> decode_fault(std::string_view text) {
   }
   fault.region = text_of(json, "region");
   fault.port = PortIndex{static_cast<std::uint8_t>(integer_of(json, "port", 0xFF))};
+  fault.vendor = text_of(json, "vendor");
   fault.since = time_of(json, "since_ns");
   fault.opened = time_of(json, "opened_ns");
   fault.updated = time_of(json, "updated_ns");

@@ -3,139 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
+
+#include "collector/notify/fault_page.h"
+#include "collector/notify/words.h"
 
 namespace linkpilot::collector {
 
 namespace {
 
-constexpr std::size_t kMailTextMax = 32 * 1024;
+constexpr std::size_t kFaultFieldsMax = 20;
+constexpr Duration kDayShown = std::chrono::hours(24);
 
-std::string clock_text(UnixNanos time) {  // "2026-11-21 14:02:11 UTC"
-  std::string text = format_utc(time);
-  return text.size() < 19 ? text : text.substr(0, 10) + " " + text.substr(11, 8) + " UTC";
-}
-
-std::string span_text(Duration span) {  // "2 h 5 min", "3 min 12 s", "8 s"
-  const std::int64_t seconds = std::max<std::int64_t>(0, span.count() / 1'000'000'000);
-  if (seconds >= 3600) return fmt::format("{} h {} min", seconds / 3600, seconds % 3600 / 60);
-  if (seconds >= 60) return fmt::format("{} min {} s", seconds / 60, seconds % 60);
-  return fmt::format("{} s", seconds);
-}
-
-std::string_view state_of(const Fault& fault) {
-  if (fault.grade == FaultGrade::degraded) return "is degraded";
-  return fault.scope == FaultScope::link ? "is cut" : "is down";
-}
-
-std::string_view was_state_of(const Fault& fault) {
-  if (fault.grade == FaultGrade::degraded) return "degraded";
-  return fault.scope == FaultScope::link ? "cut" : "down";
-}
-
-std::string headline(const FaultChange& change) {
-  const Fault& fault = change.fault;
-  std::string subject = subject_of(fault);
-  subject.front() = static_cast<char>(subject.front() - 'a' + 'A');
-  switch (change.event) {
-    case FaultEvent::opened:
-      return fmt::format("{} {}.", subject, state_of(fault));
-    case FaultEvent::updated:
-      return fmt::format("{} {} now.", subject, state_of(fault));
-    case FaultEvent::resolved:
-      return fmt::format("{} is well again. It was {} for {}.", subject, was_state_of(fault),
-                         span_text(fault.resolved - fault.since));
-  }
-  return subject;
-}
-
-std::string_view tag_of(const FaultChange& change) {
-  if (change.event == FaultEvent::resolved) return "resolved";
-  return was_state_of(change.fault);
-}
-
-std::string line(std::string_view label, std::string_view text) {
-  return fmt::format("{:<12}{}\n", label, clean_line(text));
-}
-
-// Those whose measurements accuse it: the near ends of the links, as far as they are listed.
-std::string seen_from(const Fault& fault) {
-  std::vector<std::string> names;
-  for (const FaultLink& link : fault.links) {
-    std::string name = link.text.substr(0, link.text.find('/'));
-    const bool about_it =
-        fault.scope != FaultScope::link &&
-        std::find(fault.members.begin(), fault.members.end(), name) != fault.members.end();
-    if (!about_it && std::find(names.begin(), names.end(), name) == names.end()) {
-      names.push_back(std::move(name));
-    }
-  }
-  if (names.empty()) return "the collector";
-  std::string text = fmt::format("{}", fmt::join(names, ", "));
-  return fault.links_total > fault.links.size() ? text + " and others" : text;
-}
-
-std::string figure(double value, std::string_view unit) {
-  return value < 0 ? "?" : fmt::format("{:.1f} {}", value, unit);
-}
-
-std::string loss_figure(double ratio) {
-  if (ratio >= 0.995) return "all";
-  return ratio < 0 ? "?" : fmt::format("{:.1f} %", ratio * 100);
-}
-
-std::string evidence(const FaultChange& change) {
-  const Fault& fault = change.fault;
-  if (fault.links.empty()) return "";
-  std::string text = change.event == FaultEvent::resolved ? "\nEvidence (usual -> now)\n"
-                                                          : "\nEvidence (before -> now)\n";
-  for (const FaultLink& link : fault.links) {
-    const bool gone = link.grade == FaultGrade::dead && change.event != FaultEvent::resolved;
-    text += fmt::format("  {}: round trip {} -> {}, lost {} -> {}\n", clean_line(link.text),
-                        figure(link.rtt_ms_before, "ms"),
-                        gone ? "no answer" : figure(link.rtt_ms, "ms"),
-                        loss_figure(link.loss_ratio_before), loss_figure(link.loss_ratio));
-    if (!link.seen.empty() && change.event != FaultEvent::resolved) {
-      text += fmt::format("    {}\n", clean_line(link.seen));
-    }
-  }
-  if (fault.links_total > fault.links.size()) {
-    text += fmt::format("  and {} more\n", fault.links_total - fault.links.size());
-  }
-  return text;
-}
-
-std::string actions(const Fault& fault) {
-  std::string text = "\nWhat was done\n";
-  if (fault.routes_total == 0) {
-    return text + (fault.open() ? "  No route moved: none used it, or there is no better way.\n"
-                                : "  No route had to move.\n");
-  }
-  text += fmt::format("  {} route{} moved away from it at once:\n", fault.routes_total,
-                      fault.routes_total == 1 ? "" : "s");
-  for (const std::string& route : fault.routes) text += "    " + clean_line(route) + "\n";
-  if (fault.routes_total > fault.routes.size()) {
-    text += fmt::format("    and {} more\n", fault.routes_total - fault.routes.size());
-  }
-  return text;
-}
-
-std::string commands(const Fault& fault) {
-  std::string text = "\nHow to look further\n";
-  text += fmt::format("  linkpilot fault show {}\n", fault.id);
-  if (fault.scope == FaultScope::link && fault.members.size() == 2) {
-    const std::string a = clean_line(fault.members[0]);
-    const std::string b = clean_line(fault.members[1]);
-    text += fmt::format("  linkpilot link list --from {} --to {}\n", a, b);
-    text += fmt::format("  linkpilot link probe {} {}\n", a, b);
-    text += fmt::format("  linkpilot route explain {} {}\n", a, b);
-  } else if (fault.scope == FaultScope::node && !fault.members.empty()) {
-    text += fmt::format("  linkpilot agent show {}\n", clean_line(fault.members[0]));
-    text += fmt::format("  linkpilot link list --to {}\n", clean_line(fault.members[0]));
-  } else {
-    text += "  linkpilot status\n";
-  }
-  return text + "  linkpilot event tail\n";
+template <typename... Values>
+std::string worded(const char* words, const Values&... values) {
+  return fmt::format(fmt::runtime(words), values...);
 }
 
 struct Headers {
@@ -146,12 +27,8 @@ struct Headers {
   std::string extra;  // whole fields
 };
 
-std::string whole_message(const MailSettings& settings, const std::vector<Mailbox>& to,
-                          const Headers& headers, UnixNanos date, const std::string& text) {
-  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
-    const auto octet = static_cast<unsigned char>(c);
-    return octet == '\n' || (octet >= 0x20 && octet < 0x7F);
-  });
+std::string header_fields(const MailSettings& settings, const std::vector<Mailbox>& to,
+                          const Headers& headers, UnixNanos date) {
   std::string out;
   out += address_field("From", {settings.from});
   out += address_field("To", to);
@@ -165,117 +42,200 @@ std::string whole_message(const MailSettings& settings, const std::vector<Mailbo
                           : headers.root_id + " " + headers.previous_id);
   }
   out += text_field("Subject", headers.subject);
+  out += text_field("List-Id", fmt::format("LinkPilot <linkpilot.{}>", domain_of(settings.from)));
   out += "Auto-Submitted: auto-generated\r\n";  // RFC 3834: nobody shall answer by machine
   out += "Precedence: bulk\r\n";
   out += headers.extra;
   out += "MIME-Version: 1.0\r\n";
-  out += "Content-Type: text/plain; charset=utf-8\r\n";
-  out += plain ? "Content-Transfer-Encoding: 7bit\r\n\r\n"
-               : "Content-Transfer-Encoding: quoted-printable\r\n\r\n";
-  if (!plain) return out + quoted_printable(text);
-  for (const char c : text) {
-    if (c == '\n') out += '\r';
-    out += c;
-  }
   return out;
 }
 
-// Lines of ASCII may be long, but not beyond 998 (RFC 5322 s2.1.1).
-std::string wrapped(const std::string& text) {
-  constexpr std::size_t kColumns = 900;
-  std::string out;
-  std::size_t column = 0;
-  for (const char c : text.substr(0, kMailTextMax)) {
-    if (c != '\n' && column >= kColumns && (static_cast<unsigned char>(c) & 0xC0) != 0x80) {
-      out += '\n';
-      column = 0;
+std::string chart_part(const std::string& png, const std::string& chart_id) {
+  return fmt::format(
+             "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\nContent-ID: <{}>\r\n"
+             "Content-Disposition: inline; filename=\"chart.png\"\r\n\r\n",
+             chart_id) +
+         base64_lines(png);
+}
+
+// As rich as the bound allows.
+std::string whole_message(const std::string& fields, const Page& page, const MailSettings& settings,
+                          const std::string& name) {
+  const std::string text = text_part("text/plain", page_text(page));
+  const std::string chart_id = fmt::format("chart.{}@{}", name, domain_of(settings.from));
+  for (const bool with_chart : {true, false}) {
+    if (with_chart && page.chart.png.empty()) continue;
+    std::string html = text_part("text/html", page_html(page, with_chart ? chart_id : ""));
+    if (with_chart) {
+      html = multipart("related", "=_chart", ";\r\n type=\"text/html\"",
+                       {html, chart_part(page.chart.png, chart_id)});
     }
-    out += c;
-    column = c == '\n' ? 0 : column + 1;
+    std::string whole = fields + multipart("alternative", "=_forms", "", {text, html});
+    if (whole.size() <= kMailOctetsMax) return whole;
   }
-  return out;
+  return fields + text;
+}
+
+OutgoingMail made_mail(const std::vector<Mailbox>& to, const Headers& headers, const Page& page,
+                       const MailSettings& settings, UnixNanos now) {
+  OutgoingMail mail;
+  mail.message_id = headers.message_id;
+  mail.subject = clean_line(headers.subject);
+  mail.created = now;
+  mail.from = settings.from.address;
+  for (const Mailbox& each : to) mail.recipients.push_back(each.address);
+  const std::string name = headers.message_id.substr(1, headers.message_id.find('@') - 1);
+  mail.octets = whole_message(header_fields(settings, to, headers, now), page, settings, name);
+  return mail;
+}
+
+// For filters, and for programs that read mail: one field a fault.
+std::string fault_fields(const Announcement& announcement) {
+  std::string out;
+  FaultSeverity worst = FaultSeverity::info;
+  std::size_t written = 0;
+  for (const Notice& notice : announcement.notices) {
+    const Fault& fault = notice.fault;
+    worst = std::max(worst, severity_of(fault.scope, fault.grade));
+    if (written++ >= kFaultFieldsMax) continue;
+    out += text_field("X-LinkPilot-Fault", fmt::format("{}; event={}; grade={}; about=\"{}\"",
+                                                       fault.id, to_string(notice.reason),
+                                                       to_string(fault.grade), subject_of(fault)));
+  }
+  return out + text_field("X-LinkPilot-Severity", to_string(worst));
+}
+
+// "resolved" only when nothing of the thread is open any more.
+std::string subject_text(const Announcement& announcement, const PageStyle& style) {
+  const std::vector<Notice>& notices = announcement.notices;
+  const auto open = std::find_if(notices.begin(), notices.end(),
+                                 [](const Notice& each) { return each.fault.open(); });
+  std::string tag = tag_of(open == notices.end() ? notices.front() : *open, style);
+  if (open == notices.end() && !announcement.others.empty()) {
+    tag = fmt::format("{} {}", notices.size(), tag);
+  }
+  return fmt::format("[{}] {}", tag, announcement.stem);
 }
 
 }  // namespace
 
-std::string fault_message_id(const std::string& fault, std::uint32_t event, const Mailbox& from) {
-  return fmt::format("<fault.{}.{}@{}>", fault, event, domain_of(from));
+std::string thread_message_id(const std::string& thread, std::uint32_t number,
+                              const Mailbox& from) {
+  return fmt::format("<{}.{}@{}>", thread, number, domain_of(from));
 }
 
-std::string fault_subject_stem(const Fault& fault) {
-  const std::string since = format_utc(fault.since);
-  return fmt::format("{}, since {} UTC", subject_of(fault),
-                     since.size() < 19 ? since : since.substr(11, 8));
-}
-
-std::string fault_text(const FaultChange& change) {
-  const Fault& fault = change.fault;
-  std::string text = clean_line(headline(change)) + "\n\n";
-  if (change.event == FaultEvent::resolved) {
-    text += line("Now", fault.outcome);
-    text += line("From", clock_text(fault.since));
-    text += line("To", clock_text(fault.resolved));
-  } else {
-    text += line("What", fault.detail);
-    text += line("Since", fmt::format("{} ({} before this was written)", clock_text(fault.since),
-                                      span_text(fault.updated - fault.since)));
-    text += line("Seen from", seen_from(fault));
-  }
-  if (fault.scope == FaultScope::region) {
-    text += line("Nodes", fmt::format("{}", fmt::join(fault.members, ", ")));
-  }
-  text += line("Fault", fault.id);
-  text += evidence(change);
-  text += actions(fault);
-  text += commands(fault);
-  text +=
-      "\n-- \nSent by the LinkPilot collector: one mail when a fault begins, one when its grade "
-      "changes,\none when it is over, all in one thread.\n";
-  return text;
-}
-
-OutgoingMail write_fault_mail(const FaultChange& change, const MailSettings& settings) {
-  const Fault& fault = change.fault;
+OutgoingMail write_announcement(const Announcement& announcement, const FaultBackground& background,
+                                const MailSettings& settings, UnixNanos now) {
+  const PageStyle style = style_of(settings);
   Headers headers;
-  headers.message_id = fault_message_id(fault.id, fault.events, settings.from);
-  if (fault.events > 1) {
-    headers.root_id = fault_message_id(fault.id, 1, settings.from);
-    headers.previous_id = fault_message_id(fault.id, fault.events - 1, settings.from);
+  headers.message_id = thread_message_id(announcement.thread, announcement.number, settings.from);
+  if (announcement.number > 1) {
+    headers.root_id = thread_message_id(announcement.thread, 1, settings.from);
+    headers.previous_id =
+        thread_message_id(announcement.thread, announcement.number - 1, settings.from);
   }
-  headers.subject = fmt::format("[{}] {}", tag_of(change), fault_subject_stem(fault));
+  headers.subject = subject_text(announcement, style);
+  headers.extra = fault_fields(announcement);
+  const bool alone = announcement.notices.size() == 1 && announcement.others.empty();
+  const Page page =
+      alone ? fault_page(announcement.notices.front(), background, {announcement.muted}, style)
+            : group_page(announcement.notices, announcement.others, announcement.digest, background,
+                         style);
+  OutgoingMail mail = made_mail(announcement.to, headers, page, settings, now);
+  mail.thread = announcement.thread;
+  return mail;
+}
+
+OutgoingMail write_summary(const std::vector<Fault>& faults, const FleetState& fleet,
+                           std::uint64_t handed, std::uint64_t dropped,
+                           const MailSettings& settings, UnixNanos now) {
+  const PageStyle style = style_of(settings);
+  const Words& words = words_of(settings.language);
+  Page page;
+  Block open;
+  Block over;
+  open.kind = over.kind = Block::Kind::table;
+  open.heading = words.summary_open;
+  over.heading = words.summary_over;
+  open.columns = over.columns = {words.column_state, words.column_what, words.column_since,
+                                 words.column_lasted};
+  std::size_t open_count = 0;
+  std::size_t over_count = 0;
+  for (const Fault& fault : faults) {
+    if (!fault.open() && now - fault.resolved > kDayShown) continue;
+    Block& into = fault.open() ? open : over;
+    ++(fault.open() ? open_count : over_count);
+    if (into.table.size() < kGroupListMax) into.table.push_back(fault_row(fault, now, style));
+  }
+  page.tone = open_count > 0 ? Tone::uneasy : Tone::good;
+  page.badge = "LinkPilot";
+  page.headline = worded(words.summary_headline, over_count, open_count);
+  if (open_count + over_count == 0) page.lead = words.summary_quiet;
+  page.footer = words.summary_footer;
+  Block facts;
+  facts.kind = Block::Kind::facts;
+  facts.facts = {{words.fleet, worded(words.fleet_text, fleet.nodes_heard, fleet.nodes)},
+                 {words.mails, worded(words.mails_text, handed, dropped)}};
+  page.blocks.push_back(std::move(facts));
+  if (open_count > open.table.size())
+    open.note = worded(words.more, open_count - open.table.size());
+  if (over_count > over.table.size())
+    over.note = worded(words.more, over_count - over.table.size());
+  if (open_count > 0) page.blocks.push_back(std::move(open));
+  if (over_count > 0) page.blocks.push_back(std::move(over));
+  const LocalTime local = settings.zone.at(now);
+  const std::string day = fmt::format("{:04}-{:02}-{:02}", local.year, local.month, local.day);
+  Headers headers;
+  headers.message_id = fmt::format("<summary.{}@{}>", day, domain_of(settings.from));
+  headers.subject = "[LinkPilot] " + worded(words.summary_subject, day, open_count, over_count);
+  return made_mail(settings.to, headers, page, settings, now);
+}
+
+OutgoingMail write_heartbeat(const FleetState& fleet, std::size_t open,
+                             const MailSettings& settings, UnixNanos now) {
+  const Words& words = words_of(settings.language);
+  const std::string next = settings.zone.text(now + settings.heartbeat_interval);
+  Page page;
+  page.tone = Tone::good;
+  page.badge = "LinkPilot";
+  page.headline = words.heartbeat_headline;
+  page.lead = worded(words.heartbeat_lead, next);
+  page.footer = "LinkPilot";
+  Block facts;
+  facts.kind = Block::Kind::facts;
+  facts.facts = {{words.fleet, worded(words.fleet_text, fleet.nodes_heard, fleet.nodes)},
+                 {words.summary_open, fmt::format("{}", open)}};
+  page.blocks.push_back(std::move(facts));
+  Headers headers;
+  headers.message_id =
+      fmt::format("<heartbeat.{}@{}>", now.ns / 1'000'000'000, domain_of(settings.from));
+  headers.subject = fmt::format("[heartbeat] {}", words.heartbeat_subject);
   headers.extra =
-      text_field("X-LinkPilot-Fault", fmt::format("{}; event={}; grade={}", fault.id,
-                                                  to_string(change.event), to_string(fault.grade)));
-  OutgoingMail mail;
-  mail.thread = fault.id;
-  mail.message_id = headers.message_id;
-  mail.subject = clean_line(headers.subject);
-  mail.created = fault.updated;
-  mail.from = settings.from.address;
-  for (const Mailbox& to : settings.to) mail.recipients.push_back(to.address);
-  mail.octets =
-      whole_message(settings, settings.to, headers, fault.updated, wrapped(fault_text(change)));
+      text_field("X-LinkPilot-Heartbeat", "next=" + format_utc(now + settings.heartbeat_interval));
+  OutgoingMail mail = made_mail(settings.heartbeat_to, headers, page, settings, now);
+  mail.thread = kHeartbeatThread;
   return mail;
 }
 
 OutgoingMail write_test_mail(const MailSettings& settings, const std::optional<Mailbox>& to,
                              const std::string& nonce, UnixNanos now) {
-  const std::vector<Mailbox> recipients = to ? std::vector<Mailbox>{*to} : settings.to;
+  std::vector<Mailbox> recipients = to ? std::vector<Mailbox>{*to} : settings.to;
+  if (!to) {
+    NoticeThread everybody;
+    everybody.add_people(settings.to);
+    for (const MailRule& rule : settings.rules) everybody.add_people(rule.to);
+    recipients = std::move(everybody.to);
+  }
+  const Words& words = words_of(settings.language);
+  Page page;
+  page.badge = "LinkPilot";
+  page.headline = words.test_headline;
+  page.lead = worded(words.test_lead, settings.zone.text(now));
+  page.footer = "LinkPilot";
   Headers headers;
   headers.message_id = fmt::format("<test.{}@{}>", nonce, domain_of(settings.from));
-  headers.subject = "[test] LinkPilot can reach you";
-  OutgoingMail mail;
-  mail.message_id = headers.message_id;
-  mail.subject = headers.subject;
-  mail.created = now;
-  mail.from = settings.from.address;
-  for (const Mailbox& each : recipients) mail.recipients.push_back(each.address);
-  mail.octets = whole_message(
-      settings, recipients, headers, now,
-      fmt::format("This is a test, asked for with `linkpilot mail test` at {}.\n\nMail about "
-                  "faults of the network comes from the same sender, through the same server.\n",
-                  clock_text(now)));
-  return mail;
+  headers.subject = fmt::format("[test] {}", words.test_subject);
+  return made_mail(recipients, headers, page, settings, now);
 }
 
 }  // namespace linkpilot::collector

@@ -8,8 +8,6 @@ namespace linkpilot::collector {
 
 namespace {
 
-constexpr Duration kHour = std::chrono::hours(1);
-
 std::string spoken(const std::string& who, const SmtpReply& reply) {
   return clean_line(fmt::format("{}: {} {}", who, reply.code, reply.text));
 }
@@ -26,7 +24,7 @@ void MailQueue::set_settings(const MailSettings& settings) {
 
 std::vector<OutgoingMail> MailQueue::add(OutgoingMail mail, Now) {
   std::vector<OutgoingMail> dropped;
-  waiting_.push_back({std::move(mail), {}, 0, false});
+  waiting_.push_back({std::move(mail), {}, 0});
   while (waiting_.size() > std::max<std::size_t>(1, settings_.spool_max)) {
     dropped.push_back(std::move(waiting_.front().mail));
     waiting_.pop_front();
@@ -50,23 +48,11 @@ bool MailQueue::waits_for_thread(std::size_t index) const {
   return false;
 }
 
-std::optional<MonoTime> MailQueue::rate_opens(MonoTime now) const {
-  if (handed_at_.size() < settings_.rate_per_hour) return std::nullopt;
-  const MonoTime opens = handed_at_[handed_at_.size() - settings_.rate_per_hour] + kHour;
-  if (opens <= now) return std::nullopt;
-  return opens;
-}
-
 const OutgoingMail* MailQueue::due(Now now) {
-  while (!handed_at_.empty() && handed_at_.front() + kHour <= now.mono) handed_at_.pop_front();
   if (now.mono < server_not_before_) return nullptr;
   for (std::size_t i = 0; i < waiting_.size(); ++i) {
     Waiting& each = waiting_[i];
     if (now.mono < each.not_before || waits_for_thread(i)) continue;
-    if (rate_opens(now.mono)) {
-      if (!std::exchange(each.rate_counted, true)) ++counters_.rate_limited;
-      return nullptr;
-    }
     return &each.mail;
   }
   return nullptr;
@@ -79,8 +65,6 @@ std::optional<MonoTime> MailQueue::next_due() const {
     const MonoTime due = std::max(waiting_[i].not_before, server_not_before_);
     if (!next || due < *next) next = due;
   }
-  if (!next) return next;
-  if (const std::optional<MonoTime> opens = rate_opens(*next)) next = std::max(*next, *opens);
   return next;
 }
 
@@ -109,10 +93,7 @@ MailSettled MailQueue::settle(std::uint64_t id, const SmtpReport& report, Now no
     }
   }
   counters_.recipients_refused += settled.refused.size();
-  if (!settled.handed.empty()) {
-    ++counters_.handed;
-    handed_at_.push_back(now.mono);
-  }
+  if (!settled.handed.empty()) ++counters_.handed;
   const bool talked = !report.recipients.empty();
   if (talked) {
     server_attempts_ = 0;

@@ -4,7 +4,6 @@
 // - A server that cannot be talked to is left alone for a growing while; a mail it puts off
 //   (4xx: greylisting) waits by itself.
 // - A recipient refused for good (5xx) loses this mail; the others do not.
-// - At most `rate_per_hour` mails in any hour; what is over waits.
 // - Bounded: the oldest mail goes, and is counted, when there are `spool_max`.
 #pragma once
 
@@ -27,7 +26,6 @@ struct MailCounters {
   std::uint64_t server_failures = 0;     // attempts that did not come to the recipients
   std::uint64_t dropped_full = 0;        // mails the spool had no room for
   std::uint64_t dropped_old = 0;         // given up
-  std::uint64_t rate_limited = 0;        // mails that had to wait for the hourly limit
 };
 
 // What became of a mail by one attempt.
@@ -62,18 +60,15 @@ class MailQueue {
     OutgoingMail mail;
     MonoTime not_before;
     std::uint32_t attempts = 0;
-    bool rate_counted = false;
   };
   [[nodiscard]] Duration pause_after(std::uint32_t attempts) const;
   [[nodiscard]] bool waits_for_thread(std::size_t index) const;
-  [[nodiscard]] std::optional<MonoTime> rate_opens(MonoTime now) const;
 
   MailSettings settings_;
   std::deque<Waiting> waiting_;  // by id
   MonoTime server_not_before_;
   std::uint32_t server_attempts_ = 0;
   std::string server_trouble_;
-  std::deque<MonoTime> handed_at_;  // of the last hour, at most rate_per_hour
   MailCounters counters_;
 };
 

@@ -103,8 +103,13 @@ void Mailer::set_settings(const MailSettings& settings) {
 
 MailFigures Mailer::figures() const {
   const std::lock_guard lock(mutex_);
-  return {settings_.enabled(), queue_.size(), settings_.spool_max, queue_.server_trouble(),
-          queue_.counters()};
+  return {settings_.enabled(),
+          queue_.size(),
+          settings_.spool_max,
+          queue_.server_trouble(),
+          queue_.counters(),
+          0,
+          {}};
 }
 
 Result<MailTest> Mailer::test(const std::optional<Mailbox>& to) {
@@ -112,7 +117,7 @@ Result<MailTest> Mailer::test(const std::optional<Mailbox>& to) {
   if (settings_.server.empty()) {
     return fail(ErrorCode::unavailable, "no mail is configured; set [mail] server and to");
   }
-  if (!to && settings_.to.empty()) {
+  if (!to && settings_.to.empty() && settings_.rules.empty()) {
     return fail(ErrorCode::unavailable, "nobody gets mail; set [mail] to, or name a recipient");
   }
   if (stopping_) return fail(ErrorCode::unavailable, "the collector is stopping");

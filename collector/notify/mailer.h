@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "collector/notify/announcer.h"
 #include "collector/notify/mail_queue.h"
 #include "collector/notify/mail_settings.h"
 
@@ -28,6 +29,8 @@ struct MailFigures {
   std::uint64_t waiting_max = 0;
   std::string trouble;  // what keeps the server from being talked to; empty: nothing
   MailCounters counters;
+  std::uint64_t untold = 0;  // notices not in a mail yet
+  AnnouncerCounters announcer;
 };
 
 struct MailTest {

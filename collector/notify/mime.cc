@@ -274,4 +274,37 @@ std::string quoted_printable(std::string_view text) {
   return out;
 }
 
+std::string base64_lines(std::string_view octets) {
+  constexpr std::size_t kOctetsALine = kLineMax / 4 * 3;
+  std::string out;
+  for (std::size_t i = 0; i < octets.size(); i += kOctetsALine) {
+    out += base64(octets.substr(i, kOctetsALine)) + "\r\n";
+  }
+  return out;
+}
+
+std::string text_part(std::string_view type, std::string_view text) {
+  const std::string quoted = quoted_printable(text);
+  // In base64 line ends are octets like others: CRLF, as the canonical form of text wants.
+  std::string canonical;
+  for (const char c : text) {
+    if (c == '\n') canonical += '\r';
+    canonical += c;
+  }
+  const std::string packed = base64_lines(canonical);
+  const bool quote = quoted.size() <= packed.size();
+  return fmt::format("Content-Type: {}; charset=utf-8\r\nContent-Transfer-Encoding: {}\r\n\r\n{}",
+                     type, quote ? "quoted-printable" : "base64", quote ? quoted : packed);
+}
+
+std::string multipart(std::string_view type, std::string_view boundary, std::string_view more,
+                      const std::vector<std::string>& parts) {
+  std::string out = fmt::format("Content-Type: multipart/{};\r\n boundary=\"{}\"{}\r\n\r\n", type,
+                                boundary, more);
+  for (const std::string& part : parts) {
+    out += fmt::format("--{}\r\n{}\r\n", boundary, part);
+  }
+  return out + fmt::format("--{}--\r\n", boundary);
+}
+
 }  // namespace linkpilot::collector

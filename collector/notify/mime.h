@@ -41,5 +41,14 @@ inline constexpr std::size_t kHeaderTextMax = 900;     // octets; longer text is
 
 // Lines end in CRLF, none longer than 76 (RFC 2045 s6.7); line ends in `text` are LF or CRLF.
 [[nodiscard]] std::string quoted_printable(std::string_view text);
+// Lines of 76 (RFC 2045 s6.8).
+[[nodiscard]] std::string base64_lines(std::string_view octets);
+
+// A part of a multipart message: fields and body, in the shorter of the two encodings.
+[[nodiscard]] std::string text_part(std::string_view type, std::string_view text);
+// Whole parts between boundaries (RFC 2046 s5.1), the Content-Type field first. A boundary begins
+// with "=_", which neither encoding ever writes. `type`: "alternative"; `more`: further parameters.
+[[nodiscard]] std::string multipart(std::string_view type, std::string_view boundary,
+                                    std::string_view more, const std::vector<std::string>& parts);
 
 }  // namespace linkpilot::collector

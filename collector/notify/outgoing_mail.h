@@ -22,7 +22,15 @@ struct OutgoingMail {
   friend bool operator==(const OutgoingMail&, const OutgoingMail&) = default;
 };
 
-inline constexpr std::size_t kMailOctetsMax = std::size_t{64} << 10;
+// Of a whole message: a well-known reader cuts off what is beyond 102 kB.
+inline constexpr std::size_t kMailOctetsMax = 100'000;
+
+// What the notifier must know again after a restart: threads that are open, deliveries that wait.
+struct NoticeRow {
+  std::string key;
+  std::string body;  // JSON; empty: gone
+  friend bool operator==(const NoticeRow&, const NoticeRow&) = default;
+};
 
 // What the server said to one command; 0: nothing.
 struct SmtpReply {

@@ -60,6 +60,17 @@ Status read_mails(Database& database, std::vector<OutgoingMail>& into) {
   }
 }
 
+Status read_notices(Database& database, std::vector<NoticeRow>& into) {
+  Result<Statement> statement = database.prepare("SELECT key, body FROM notices ORDER BY key");
+  if (!statement) return fail(statement.error());
+  for (;;) {
+    Result<bool> more = statement->step();
+    if (!more) return fail(more.error());
+    if (!*more) return {};
+    into.push_back({std::string(statement->text(0)), std::string(statement->text(1))});
+  }
+}
+
 }  // namespace
 
 Status FaultRows::prepare(Database& database) {
@@ -74,6 +85,8 @@ Status FaultRows::prepare(Database& database) {
        "INSERT OR REPLACE INTO mails(id, thread, message_id, subject, created_ns, sender, "
        "recipients, octets) VALUES(?, ?, ?, ?, ?, ?, ?, ?)"},
       {&delete_mail_, "DELETE FROM mails WHERE id = ?"},
+      {&replace_notice_, "INSERT OR REPLACE INTO notices(key, body) VALUES(?, ?)"},
+      {&delete_notice_, "DELETE FROM notices WHERE key = ?"},
   };
   for (const Prepared& each : statements) {
     Result<Statement> statement = database.prepare(each.sql);
@@ -111,6 +124,11 @@ Status FaultRows::write(Database& database, const FaultNotes& notes) {
   for (const std::uint64_t id : notes.mails_gone) {
     if (Status status = delete_mail_.bind(1, as_stored(id)).run(); !status) return status;
   }
+  for (const NoticeRow& row : notes.notices) {
+    Status status = row.body.empty() ? delete_notice_.bind(1, row.key).run()
+                                     : replace_notice_.bind(1, row.key).bind(2, row.body).run();
+    if (!status) return status;
+  }
   if (notes.faults.empty()) return {};
   return database.execute(
       fmt::format("DELETE FROM faults WHERE resolved_ns > 0 AND id NOT IN (SELECT id FROM faults "
@@ -130,7 +148,9 @@ Status restore_faults(Database& database, Restored& restored) {
                        restored.past_faults);
   std::reverse(restored.past_faults.begin(), restored.past_faults.end());
   if (!status) return status;
-  return read_mails(database, restored.mails);
+  if (status) status = read_mails(database, restored.mails);
+  if (status) status = read_notices(database, restored.notices);
+  return status;
 }
 
 }  // namespace linkpilot::collector

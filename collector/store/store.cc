@@ -111,13 +111,15 @@ class FileStore final : public Store {
     return ticket;
   }
 
-  std::uint64_t put_fault(Fault fault, std::optional<OutgoingMail> mail) override {
+  std::uint64_t put_fault(FaultNote note) override {
     std::uint64_t ticket = 0;
     put_fault_note([&] {
       ticket = ++last_fault_ticket_;
       notes_.faults_ticket = ticket;
-      notes_.faults.faults.push_back(std::move(fault));
-      if (mail) notes_.faults.mails.push_back(*std::move(mail));
+      FaultNotes& notes = notes_.faults;
+      if (note.fault) notes.faults.push_back(*std::move(note.fault));
+      std::move(note.mails.begin(), note.mails.end(), std::back_inserter(notes.mails));
+      std::move(note.notices.begin(), note.notices.end(), std::back_inserter(notes.notices));
     });
     return ticket;
   }
@@ -168,15 +170,17 @@ class FileStore final : public Store {
       const std::lock_guard lock(mutex_);
       push();
       FaultNotes& notes = notes_.faults;
-      figures_.dropped_notes += trim(notes.faults) + trim(notes.mails) + trim(notes.mails_gone);
+      figures_.dropped_notes +=
+          trim(notes.faults) + trim(notes.mails) + trim(notes.mails_gone) + trim(notes.notices);
     }
     wake_notes_.notify_one();
   }
   template <typename Notes>
   static std::uint64_t trim(Notes& notes) {
     if (notes.size() <= kFaultNotesMax) return 0;
-    notes.erase(notes.begin());
-    return 1;
+    const std::size_t over = notes.size() - kFaultNotesMax;
+    notes.erase(notes.begin(), notes.begin() + static_cast<std::ptrdiff_t>(over));
+    return over;
   }
 
   // Waits for something to commit, then for its companions. Empty: time to stop.

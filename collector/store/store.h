@@ -79,6 +79,14 @@ struct Restored {
   std::vector<Fault> open_faults;
   std::vector<Fault> past_faults;   // the newest resolved ones, oldest first
   std::vector<OutgoingMail> mails;  // not handed over yet, oldest first
+  std::vector<NoticeRow> notices;   // by key
+};
+
+// What a fault's event changes, down together or not at all.
+struct FaultNote {
+  std::optional<Fault> fault;  // as it stands
+  std::vector<OutgoingMail> mails;
+  std::vector<NoticeRow> notices;
 };
 
 struct StoreOptions {
@@ -156,9 +164,8 @@ class Store {
   virtual std::uint64_t put_nodes(std::vector<StoredNode> nodes) = 0;
   // The operator's overrides and the audit log; a ticket like that of `put_nodes`.
   virtual std::uint64_t put_hand(HandChange change) = 0;
-  // A fault as it stands, and the mail about it, together or not at all. Returns the ticket. Beyond
-  // the queue's bound the oldest wait is dropped and counted.
-  virtual std::uint64_t put_fault(Fault fault, std::optional<OutgoingMail> mail) = 0;
+  // Returns the ticket. Beyond the queue's bound the oldest wait is dropped and counted.
+  virtual std::uint64_t put_fault(FaultNote note) = 0;
   virtual void put_mail(OutgoingMail mail) = 0;  // again, with fewer recipients left
   virtual void drop_mail(std::uint64_t id) = 0;  // handed over, or given up
   [[nodiscard]] virtual StoreFigures figures() const = 0;

@@ -84,6 +84,10 @@ class LinkDetector {
   [[nodiscard]] bool settled(const LinkDetectorOptions& options) const {
     return looks_ >= options.looks_min;
   }
+  // And what share of losses is.
+  [[nodiscard]] bool learnt(const LinkDetectorOptions& options) const {
+    return looks_ >= options.looks_min && looks_ >= options.looks_min_loss;
+  }
   // An earlier run knew what is usual, and that the link deviates from it in what is given (not
   // negative): it does so until it is better than the leaving levels.
   void resume(double rtt_ms, double loss_forward, double loss_backward,

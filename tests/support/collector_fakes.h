@@ -22,10 +22,10 @@ class MemoryStore final : public Store {
     return true;
   }
   void put_event(Event event) override { events.push_back(std::move(event)); }
-  std::uint64_t put_fault(Fault fault, std::optional<OutgoingMail> mail) override {
-    faults.push_back(std::move(fault));
-    if (mail) mails.push_back(*std::move(mail));
-    return faults.size();
+  std::uint64_t put_fault(FaultNote note) override {
+    if (note.fault) faults.push_back(*std::move(note.fault));
+    std::move(note.mails.begin(), note.mails.end(), std::back_inserter(mails));
+    return ++fault_notes;
   }
   void put_mail(OutgoingMail mail) override { mails.push_back(std::move(mail)); }
   void drop_mail(std::uint64_t id) override { mails_gone.push_back(id); }
@@ -44,6 +44,7 @@ class MemoryStore final : public Store {
   bool room = true;
   std::vector<StoredReport> reports;
   std::vector<Event> events;
+  std::uint64_t fault_notes = 0;
   std::vector<Fault> faults;
   std::vector<OutgoingMail> mails;
   std::vector<std::uint64_t> mails_gone;

@@ -42,9 +42,9 @@ LIBRARIES = [
     (re.compile(r"zmq(\.hpp|_addon\.hpp|\.h)$"), r"base/runtime/(.*\.cc|zmq_socket\.h)$"),
     (re.compile(r"asio(/|\.hpp)"), r"(base/runtime|agent|collector|tools)/.*$"),
     (re.compile(r"curl/"), r"(collector/notify/.*_socket\.cc|tools/.*|prober/.*)$"),
-    (re.compile(r"sodium"), r"(base/runtime|prober/stamp)/.*\.cc$"),
+    (re.compile(r"sodium"), r"(base/runtime|prober/stamp|collector/notify)/.*\.cc$"),
     (re.compile(r"openssl/"), r"prober/media/(rtmp/digests|dial/\w+_socket)\.cc$"),
-    (re.compile(r"zlib\.h"), r"tools/linkpilot/support/.*\.cc$"),
+    (re.compile(r"zlib\.h"), r"(collector/notify/canvas|tools/linkpilot/support/.*)\.cc$"),
     (re.compile(r"ares"), r"prober/media/dial/resolver_socket\.cc$"),
     (re.compile(r"pcap"), r"(prober/passive|tests|tools)/.*$"),
 ]

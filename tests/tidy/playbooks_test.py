@@ -22,6 +22,7 @@ COLLECTOR = {
     "keys": (None, {"curve_file", "curve_next_file", "signing_file", "enrolled_directory", "probing_file"}),
     "store": ("linkpilot_store", {"path"}), "probing": ("linkpilot_plan", set()), "routing": ("linkpilot_routing", set()),
     "faults": ("linkpilot_faults", set()), "mail": ("linkpilot_mail", {"password_file"}), "api": (None, {"token_file"}),
+    "alertmanager": ("linkpilot_alertmanager", set()), "webhook": ("linkpilot_webhook", {"secret_file"}),
     "log": (None, {"level"}),
 }
 AGENT = {
@@ -86,12 +87,14 @@ class Playbooks(unittest.TestCase):
     def test_variables_are_the_keys_of_the_configuration_files(self):
         for role, path, sections in (("collector", "collector/collector.toml", COLLECTOR), ("agent", "agent/agent.toml", AGENT)):
             options = {**specification(role), **specification("common")}
-            manual = tomllib.loads((ROOT / path).read_text(encoding="utf-8"))
+            text = (ROOT / path).read_text(encoding="utf-8")
+            manual = tomllib.loads(text)
             self.assertEqual(sorted(manual), sorted(sections), path)
             for section, (variable, own) in sections.items():
                 keys = manual[section][0] if isinstance(manual[section], list) else manual[section]
                 said = set(options[variable]["options"]) if variable else set()
-                self.assertEqual(set(keys), said | own, f"[{section}] of {path}")
+                lists = set(re.findall(rf"^#\s+\[\[{section}\.(\w+)\]\]", text, re.MULTILINE))  # shown as examples
+                self.assertEqual(set(keys) | lists, said | own, f"[{section}] of {path}")
                 for module in keys.get("modules", ()):
                     self.assertEqual(set(module), set(options[variable]["options"]["modules"]["options"]))
 

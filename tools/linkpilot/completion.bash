@@ -26,7 +26,7 @@ _linkpilot() {
         [agent]="list show refused enrol revoke rekey" [link]="list show probe"
         [route]="show explain diff watch pin unpin freeze thaw rollback"
         [node]="drain undrain" [auto]="off on" [hand]="list" [audit]="" [event]="tail"
-        [fault]="list show" [mail]="test" [dial]=""
+        [fault]="list show explain replay mail" [dial]=""
         [keys]="new show rotate-signer rotate-probing" [config]="check" [plan]="show" [status]="" [doctor]="" [support-bundle]=""
     )
     for ((index = 1; index < COMP_CWORD; index++)); do

@@ -36,8 +36,8 @@ int test_mail(const Context& context, const std::string& to) {
 
 }  // namespace
 
-void add_mail(Command app, Context& context) {
-  Command mail = app.verb("mail", "Mail about faults: does it arrive?").needs_verb();
+void add_mail(Command fault, Context& context) {
+  Command mail = fault.verb("mail", "Mail about faults: does it arrive?").needs_verb();
   auto to = std::make_shared<std::string>();
   Command test = mail.verb(
       "test", "Hand a test mail to the configured server, at once (exit 1 if it did not take it)");

@@ -35,7 +35,6 @@ int main(int argc, char** argv) {
   add_audit(app, context);
   add_event(app, context);
   add_fault(app, context);
-  add_mail(app, context);
   add_plan(app, context);
   add_keys(app, context);
   add_config(app, context);

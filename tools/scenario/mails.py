@@ -7,10 +7,21 @@ patience; one that lasted about as long may be told or not."""
 import email
 import email.policy
 import json
+import re
 
 PATIENCE_S = {"dead": 8.0, "degraded": 15.0}   # collector.toml: [faults]
 NOTICE_S = {"dead": 4.0, "degraded": 20.0}     # what finding it takes, at most: window and look
 BEFORE_NS = 2_000_000_000                      # a fault is dated by its last sign of life
+
+
+class Told:
+    """What a mail says of one fault: its own line in the header."""
+
+    def __init__(self, field):
+        self.fault, _, rest = field.partition(";")
+        words = dict(re.findall(r'(\w+)=("[^"]*"|[^;\s]*)', rest))
+        self.event = words.get("event", "")
+        self.what = words.get("about", "").strip('"')
 
 
 class Mail:
@@ -21,9 +32,10 @@ class Mail:
         self.id = message["Message-ID"]
         self.root = message["In-Reply-To"] or self.id
         self.subject = message["Subject"]
-        words = dict(part.strip().split("=") for part in (message["X-LinkPilot-Fault"] or "").split(";")[1:])
-        self.event = words.get("event", "")
-        self.what = self.subject.split("] ", 1)[-1].split(", since", 1)[0]
+        self.told = [Told(str(field)) for field in message.get_all("X-LinkPilot-Fault", [])]
+
+    def about(self, event, what):
+        return any(each.event == event and each.what == what for each in self.told)
 
 
 def read_mails(path):
@@ -52,26 +64,27 @@ def may_be_told(trouble):
 
 def judge_mails(mails, troubles):
     """The `mail` part of the report."""
-    opened = [m for m in mails if m.event == "opened"]
+    opened = [(m, each) for m in mails for each in m.told if each.event == "opened"]
     causes = [t for t in troubles if is_cause(t)]
     told, late, explained = [], [], set()
     for trouble in troubles:
-        about = [m for m in opened if m.what == trouble["what"] and m.id not in explained and
+        about = [(m, each) for m, each in opened if each.what == trouble["what"] and (m.id, each.fault) not in explained and
                  trouble["start_ns"] - BEFORE_NS <= m.time_ns <= trouble["end_ns"] + 60e9]
         if not about or not may_be_told(trouble):
             continue
-        explained.add(about[0].id)
+        mail, first = about[0]
+        explained.add((mail.id, first.fault))
         if is_cause(trouble):
             told.append(trouble)
-            seconds = (about[0].time_ns - trouble["start_ns"]) / 1e9
+            seconds = (mail.time_ns - trouble["start_ns"]) / 1e9
             if trouble["kind"] == "dead":
                 late.append(seconds)
             trouble["told_s"] = round(seconds, 3)
-    resolved = {m.root for m in mails if m.event == "resolved"}
+    resolved = {each.fault for m in mails for each in m.told if each.event == "resolved"}
     return {
         "mails": len(mails), "distinct": len({m.id for m in mails}), "threads": len({m.root for m in mails}),
         "causes": len(causes), "causes_told": len(told), "unexplained": len(opened) - len(explained),
-        "not_resolved": sum(m.id not in resolved for m in opened),
+        "not_resolved": sum(each.fault not in resolved for _, each in opened),
         "handed_s_max": round(max(late), 3) if late else None,
         "subjects": [m.subject for m in mails],
         "each": [{k: t.get(k) for k in ("what", "kind", "start_ns", "end_ns", "told_s")} for t in causes],

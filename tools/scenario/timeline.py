@@ -302,7 +302,7 @@ class Timeline:
 
     def _await_mail(self, event, what, patience_s, since_ns):
         def arrived():
-            return [m for m in self.mails() if m.event == event and m.what == what and m.time_ns >= since_ns]
+            return [m for m in self.mails() if m.about(event, what) and m.time_ns >= since_ns]
 
         self.wait(arrived, patience_s)
         found = arrived()
@@ -478,11 +478,12 @@ class Timeline:
         threads = len({m.root for m in mails})
         self.story.chapter(f"{len(mails)} mails in {threads} threads came to the operators")
         for mail in mails:
-            near = [t for t in self.facts["troubles"] if t["what"] == mail.what and t["start_ns"] <= mail.time_ns]
             after = ""
-            if near and mail.event in ("opened", "resolved"):
-                moment = near[-1]["start_ns" if mail.event == "opened" else "end_ns"]
-                after = f"  ({(mail.time_ns - moment) / 1e9:.1f} s after it {'began' if mail.event == 'opened' else 'ended'})"
+            for told in mail.told:
+                near = [t for t in self.facts["troubles"] if t["what"] == told.what and t["start_ns"] <= mail.time_ns]
+                if near and not after and told.event in ("opened", "resolved"):
+                    moment = near[-1]["start_ns" if told.event == "opened" else "end_ns"]
+                    after = f"  ({(mail.time_ns - moment) / 1e9:.1f} s after it {'began' if told.event == 'opened' else 'ended'})"
             self.story.saw(mail.subject + after)
 
     def wind_down(self):

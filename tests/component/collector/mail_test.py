@@ -3,9 +3,12 @@
     mail_test.py MAIL_DRIVER COLLECTOR LINKPILOT
 """
 
+import hmac
+import io
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -13,10 +16,14 @@ import sys
 import tempfile
 import time
 import unittest
+import xml.dom.minidom
+
+import PIL.Image
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
+import http_servers as http  # noqa: E402
 import smtp_servers as smtp  # noqa: E402
 
 DRIVER, COLLECTOR, LINKPILOT = sys.argv[1:4]
@@ -25,7 +32,8 @@ TIMEOUT_S = 2
 
 def mail_section(port, to=("ops@example.net",), **keys):
     values = {"server": f"127.0.0.1:{port}", "security": "none", "from": "LinkPilot <linkpilot@example.net>",
-              "to": list(to), "timeout": f"{TIMEOUT_S}s", "retry_min": "300ms", "retry_max": "1s", **keys}
+              "to": list(to), "timeout": f"{TIMEOUT_S}s", "retry_min": "300ms", "retry_max": "1s", "group_wait": "0s",
+              "rate_per_hour": 200, "summary_at": "", **keys}
     return "[mail]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
 
 
@@ -51,11 +59,12 @@ class Spool(Place):
         shutil.rmtree(self.folder)
         os.mkdir(self.folder)
 
-    def start(self, port, count, **keys):
-        config = self.write("driver.toml", f'[store]\npath = "{self.path("store.sqlite")}"\n' + mail_section(port, **keys))
+    def start(self, port, count, mode=(), more="", **keys):
+        config = self.write("driver.toml", f'[store]\npath = "{self.path("store.sqlite")}"\n' +
+                            mail_section(port, **keys) + more)
         log = open(self.path("log"), "a", encoding="utf-8")
         self.addCleanup(log.close)
-        child = subprocess.Popen([DRIVER, config, str(count)], stderr=log)
+        child = subprocess.Popen([DRIVER, config, str(count), *mode], stderr=log)
         self.addCleanup(lambda: child.poll() is not None or child.kill())
         return child
 
@@ -82,9 +91,124 @@ class Spool(Place):
             self.assertRegex(message["Subject"], r"^\[down\] node n\d, since \d\d:\d\d:\d\d UTC$")
             self.assertEqual([a.addr_spec for a in message["To"].addresses], ["ops@example.net", "z@example.net"])
             self.assertEqual(message["To"].addresses[1].display_name, "Zürich")
-            self.assertEqual(message.get_content_type(), "text/plain")
-            self.assertIn("no peer reaches it: ü", message.get_content())
+            self.assertEqual(message.get_content_type(), "multipart/alternative")
+            for kind in ("plain", "html"):
+                self.assertIn("no peer reaches it: ü", message.get_body((kind,)).get_content())
             self.assertEqual(message.defects, [])
+
+    def test_the_chart_is_a_picture_that_others_read_and_the_mail_is_small(self):
+        with smtp.Server() as server:
+            self.finish(self.start(server.port, 2, ["links"]))
+            messages = server.mailbox.messages()
+            sizes = [len(octets) for _, octets in server.mailbox.mails]
+        self.assertEqual(len(messages), 2)
+        self.assertLess(max(sizes), 100_000)
+        for message in messages:
+            text, related = message.iter_parts()
+            html, chart = related.iter_parts()
+            self.assertEqual([p.get_content_type() for p in (text, related, html, chart)],
+                             ["text/plain", "multipart/related", "text/html", "image/png"])
+            self.assertIn(f'src="cid:{chart["Content-ID"][1:-1]}"', html.get_content())
+            self.assertIn("198.51.100.7 (Telecom) -> 203.0.113.9 (Singtel)", text.get_content())
+            with PIL.Image.open(io.BytesIO(chart.get_content())) as picture:
+                picture.load()
+                self.assertEqual((picture.format, picture.size, picture.mode), ("PNG", (1120, 560), "RGB"))
+                colours = {colour for _, colour in picture.getcolors(1 << 20)}
+            self.assertLessEqual({(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0xFF, 0xFF, 0xFF)}, colours)
+            self.assertEqual(message.defects, [])
+            xml.dom.minidom.parseString(re.sub(r"<(meta|img)([^>]*)>|<!DOCTYPE html>|&(middot|nbsp);", "",
+                                               html.get_content()))
+
+    def test_what_begins_together_is_one_mail_and_ends_in_its_thread(self):
+        with smtp.Server() as server:
+            self.finish(self.start(server.port, 12, ["resolve"], group_wait="300ms"))
+            first, last = server.mailbox.messages()
+        self.assertRegex(first["Subject"], r"^\[down\] 12 faults: node n0, since 14:30:00 UTC and others$")
+        self.assertEqual(last["Subject"], first["Subject"].replace("[down]", "[resolved]"))
+        self.assertEqual(last["In-Reply-To"], first["Message-ID"])
+        self.assertEqual(len(first.get_all("X-LinkPilot-Fault")), 12)
+        for number in range(12):
+            self.assertIn(f"node n{number} ", first.get_body(("plain",)).get_content())
+
+    def test_killed_at_random_moments_groups_tell_each_fault_once(self):
+        rng = random.Random(11)
+        with smtp.Server() as server:
+            for _ in range(8):
+                child = self.start(server.port, 30, group_wait="200ms")
+                time.sleep(rng.uniform(0.05, 0.5))
+                child.kill()
+                child.wait()
+            self.finish(self.start(server.port, 30, group_wait="200ms"), 60)
+            messages = {m["Message-ID"]: m for m in server.mailbox.messages()}
+        told = [field.split(";")[0] for m in messages.values() for field in m.get_all("X-LinkPilot-Fault")]
+        tables = "".join(m.get_body(("plain",)).get_content() for m in messages.values())
+        self.assertEqual(len(told), len(set(told)))
+        self.assertEqual({n for n in range(30) if f"node n{n} " in tables}, set(range(30)))
+
+    def test_names_that_try_to_break_out_stay_where_they_are(self):
+        with smtp.Server() as server:
+            self.finish(self.start(server.port, 1, ["hostile"]))
+            (recipients, octets), = server.mailbox.mails
+            message, = server.mailbox.messages()
+        self.assertEqual(recipients, ["ops@example.net"])
+        self.assertNotIn("Bcc", message)
+        self.assertIn("node n??Bcc: evil@example.net", message["Subject"])
+        self.assertNotIn("<script", message.get_body(("html",)).get_content())
+        self.assertNotIn(b"\nRCPT", octets)
+
+    def test_recipients_differ_by_severity_and_region_and_language_is_chosen(self):
+        rules = ('[[mail.recipients]]\nto = ["duty@example.net"]\nseverity = "critical"\n'
+                 '[[mail.recipients]]\nto = ["us@example.net"]\nregions = ["us"]\n'
+                 '[[mail.recipients]]\nto = ["eu@example.net"]\nregions = ["eu-central"]\nvendors = ["Telecom"]\n')
+        with smtp.Server() as server:
+            self.finish(self.start(server.port, 1, more=rules, language="zh", time_zone="Asia/Shanghai"))
+            (recipients, _), = server.mailbox.mails
+            message, = server.mailbox.messages()
+        self.assertEqual(recipients, ["ops@example.net", "duty@example.net", "eu@example.net"])
+        self.assertEqual(message["Subject"], "[宕机] 节点 n0，始于 22:30:00 CST")
+
+    def test_a_heartbeat_comes_until_nobody_is_there_to_send_it(self):
+        with smtp.Server() as server:
+            child = self.start(server.port, 0, heartbeat_interval="1s", heartbeat_to=["dead@example.net"])
+            self.finish(child)
+            self.assertGreaterEqual(len(server.mailbox.mails), 1)
+            self.assertEqual(server.mailbox.mails[0][0], ["dead@example.net"])
+            self.assertIn("next=", server.mailbox.messages()[0]["X-LinkPilot-Heartbeat"])
+
+    def test_a_signed_webhook_gets_each_event_once_and_in_order(self):
+        secret = self.write("secret", "k3y\n")
+        with http.Hook([500, 503, 200]) as hook, smtp.Server() as server:
+            section = f'[webhook]\nurl = "{hook.url}"\nsecret_file = "{secret}"\nretry_min = "100ms"\n'
+            self.finish(self.start(server.port, 2, ["resolve"], section))
+            posts = hook.posts
+        self.assertEqual(len({p.headers["X-LinkPilot-Delivery"] for p in posts[:3]}), 1)
+        events = [json.loads(p.body) for p in posts[2:]]
+        self.assertEqual([e["reason"] for e in events], ["opened", "opened", "resolved", "resolved"])
+        for post in posts:
+            stamp = post.headers["X-LinkPilot-Timestamp"]
+            self.assertLess(abs(time.time() - int(stamp)), 60)
+            digest = hmac.new(b"k3y", stamp.encode() + b"." + post.body, "sha256").hexdigest()
+            self.assertEqual(post.headers["X-LinkPilot-Signature"], f"sha256={digest}")
+
+    def test_an_alertmanager_sees_faults_open_and_over(self):
+        with smtp.Server() as server, http.Alertmanager(self.folder) as alertmanager:
+            section = f'[alertmanager]\nurl = "{alertmanager.url}"\nrefresh_interval = "1s"\n'
+            child = self.start(server.port, 3, [], section)
+            self.finish(child)
+            alerts = alertmanager.alerts()
+            self.assertEqual({a["labels"]["subject"] for a in alerts}, {"node n0", "node n1", "node n2"})
+            for alert in alerts:
+                self.assertEqual(alert["labels"]["severity"], "critical")
+                self.assertEqual(alert["labels"]["alertname"], "LinkPilotFault")
+                self.assertIn("no peer reaches it", alert["annotations"]["description"])
+            # Nobody refreshes them any more: they end by themselves.
+            deadline = time.monotonic() + 15
+            while alertmanager.alerts() and time.monotonic() < deadline:
+                time.sleep(0.2)
+            self.assertEqual(alertmanager.alerts(), [])
+            self.start_afresh()
+            self.finish(self.start(server.port, 3, ["resolve"], section))
+            self.assertEqual(alertmanager.alerts(), [])
 
     def test_a_server_that_is_down_for_a_while_gets_everything_later(self):
         port = smtp.free_port()
@@ -184,7 +308,7 @@ class Spool(Place):
 
 
 class Server(Place):
-    """`linkpilot mail test` against a collector, for what is about security."""
+    """`linkpilot fault mail test` against a collector, for what is about security."""
 
     process = None
 
@@ -205,8 +329,8 @@ class Server(Place):
         self.url = f"http://127.0.0.1:{json.loads(process.stdout.readline())['http_port']}"
 
     def run_mail_test(self, *options, token="token"):
-        return subprocess.run([LINKPILOT, "--collector", self.url, "--token-file", self.path(token), "--json", "mail",
-                               "test", *options], capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run([LINKPILOT, "--collector", self.url, "--token-file", self.path(token), "--json", "fault",
+                               "mail", "test", *options], capture_output=True, text=True, timeout=60, check=False)
 
     def mail_test(self, *options, token="token"):
         run = self.run_mail_test(*options, token=token)

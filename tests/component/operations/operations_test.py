@@ -25,7 +25,7 @@ BINARIES = binaries_of(sys.argv[1:4])
 REPOSITORY = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
 MONITORING = f"{REPOSITORY}/playbooks/monitoring"
 HANDBOOK = f"{REPOSITORY}/playbooks/HANDBOOK.md"
-SECTIONS = ("Monitoring", "Read a fault", "Size it", "Recover")  # whose commands are run here
+SECTIONS = ("Monitoring", "Read a fault", "Mail", "Size it", "Recover")  # whose commands are run here
 
 
 def read(path):

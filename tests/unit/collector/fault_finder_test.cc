@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "collector/evidence/diagnosis_causes.h"
+#include "collector/evidence/evidence_record.h"
 #include "collector/faults/describe.h"
 #include "tests/unit/collector/fault_fleet.h"
 
@@ -200,6 +202,37 @@ TEST(FaultFinder, EndsThatContradictEachOtherForAMinuteAreNotWaitedForForEver) {
   fleet.pass(50);
   EXPECT_THAT(fleet.keys(), IsEmpty());
   EXPECT_GE(fleet.until("link:a:e", 60), 1);
+}
+
+TEST(EvidenceRecord, IsReadAsItWasWrittenAndGivesTheSameDiagnosis) {
+  SixNodes fleet;
+  fleet.both("a", "e", {LinkState::alive, 61.7, 0, true});
+  fleet.way("b", "f").loss_ratio = 0.07;
+  fleet.kill("c");
+  fleet.nodes.at(fleet.node("d")).heard = false;
+  fleet.pass(60);
+  const FaultFinder& finder = fleet.finder;
+  EvidenceRecord record = record_evidence(*finder.evidence(), finder.diagnosis(), finder.options(),
+                                          finder.maker().index(), fleet.nodes, fleet.now.wall);
+  record.fault = "0123456789ab";
+  record.key = "node:c";
+  ASSERT_THAT(record.causes, SizeIs(testing::Ge(4)));
+  const std::string text = encode_evidence(record);
+  EXPECT_LT(text.size(), 4'000u);
+  const Result<EvidenceRecord> read = decode_evidence(text);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(encode_evidence(*read), text);
+  EXPECT_EQ(read->fault, record.fault);
+  EXPECT_TRUE(
+      same_diagnosis(record.causes, optimizer::localise(read->evidence, read->options).causes));
+  const RecordNames names = names_of(*read);
+  std::vector<std::string> told;
+  for (const auto& cause : read->causes) {
+    told.push_back(cause_text(cause.id, read->evidence, names.index, names.nodes));
+  }
+  EXPECT_THAT(told, testing::Contains("node c"));
+  EXPECT_EQ(decode_evidence(text.substr(0, text.size() / 2)).error().code, ErrorCode::corrupt);
+  EXPECT_FALSE(decode_evidence("{}"));
 }
 
 TEST(FaultFinder, HoldsNoMorePairsThanItMay) {

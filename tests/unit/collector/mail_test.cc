@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -6,6 +7,7 @@
 
 #include "collector/faults/fault_codec.h"
 #include "collector/notify/fault_mail.h"
+#include "collector/notify/fault_page.h"
 #include "collector/notify/mail_queue.h"
 #include "collector/notify/mime.h"
 #include "collector/notify/smtp_transcript.h"
@@ -101,26 +103,73 @@ TEST(Mime, QuotedPrintableBreaksLongLinesAndKeepsSpacesAtTheEnd) {
   EXPECT_EQ(begin, out.size());
 }
 
+Announcement announcement_of(NoticeReason reason, const Fault& fault) {
+  Announcement out;
+  out.thread = "fault." + fault.id;
+  out.number = fault.events;
+  out.notices = {{reason, fault}};
+  out.stem = subject_stem(out.notices, style_of(sample_settings()));
+  out.to = sample_settings().to;
+  return out;
+}
+
+OutgoingMail opened_mail() {
+  return write_announcement(announcement_of(NoticeReason::opened, sample_fault()), {},
+                            sample_settings(), kAt);
+}
+
 TEST(FaultMail, SaysWhatSinceWhenFromWhereAndWhatWasDone) {
-  const OutgoingMail mail =
-      write_fault_mail({FaultEvent::opened, sample_fault()}, sample_settings());
+  const OutgoingMail mail = opened_mail();
   const std::string id = sample_fault().id;
   EXPECT_EQ(mail.message_id, "<fault." + id + ".1@example.net>");
   EXPECT_EQ(mail.subject, "[cut] link paris - tokyo, since 14:29:52 UTC");
   EXPECT_THAT(mail.recipients, ElementsAre("ops@example.net", "night@example.net"));
-  EXPECT_THAT(header_of(mail.octets),
-              AllOf(HasSubstr("Auto-Submitted: auto-generated"), Not(HasSubstr("In-Reply-To")),
-                    HasSubstr("Message-ID: " + mail.message_id)));
   EXPECT_THAT(
-      mail.octets,
+      header_of(mail.octets),
+      AllOf(HasSubstr("Auto-Submitted: auto-generated"), Not(HasSubstr("In-Reply-To")),
+            HasSubstr("Message-ID: " + mail.message_id), HasSubstr("X-LinkPilot-Severity: warning"),
+            HasSubstr("X-LinkPilot-Fault: " + id + "; event=opened; grade=dead")));
+  PageStyle style = style_of(sample_settings());
+  style.runbook_base = "https://wiki.example.net/";
+  FaultBackground background;
+  background.links = {
+      {sample_fault().links[0].link, "192.0.2.7 (Telecom)", "192.0.2.1 (Orange)", {}}};
+  EXPECT_THAT(
+      page_text(fault_page({NoticeReason::opened, sample_fault()}, background, {2}, style)),
       AllOf(HasSubstr("Link paris - tokyo is cut."),
             HasSubstr("Since       2026-11-21 14:29:52 UTC (8 s before this was written)"),
-            HasSubstr("Seen from   tokyo"),
+            HasSubstr("Seen from   tokyo"), HasSubstr("2 smaller faults are explained by it"),
             HasSubstr("tokyo/0>paris/0: round trip 210.4 ms -> no answer, lost 0.0 % -> all"),
-            HasSubstr("1 route moved away from it at once:"),
+            HasSubstr("192.0.2.7 (Telecom) -> 192.0.2.1 (Orange)"),
+            HasSubstr("Routes that moved away from it at once: 1"),
             HasSubstr("tokyo > mumbai > paris instead of tokyo > paris"),
-            HasSubstr("linkpilot link probe paris tokyo"),
-            HasSubstr("linkpilot fault show " + id)));
+            HasSubstr("linkpilot link probe paris tokyo"), HasSubstr("linkpilot fault show " + id),
+            HasSubstr("https://wiki.example.net/link-dead")));
+}
+
+TEST(FaultMail, TimesAndWordsAreThoseOfTheConfiguration) {
+  MailSettings settings = sample_settings();
+  settings.language = MailLanguage::chinese;
+  settings.zone = *TimeZone::fixed("+08:00");
+  const std::string text =
+      page_text(fault_page({NoticeReason::opened, sample_fault()}, {}, {}, style_of(settings)));
+  EXPECT_THAT(text, AllOf(HasSubstr("链路 paris - tokyo 中断。"),
+                          HasSubstr("2026-11-21 22:29:52 UTC+08:00 = 2026-11-21T14:29:52.000Z")));
+  // What can be said is said in both.
+  for (const MailLanguage language : {MailLanguage::english, MailLanguage::chinese}) {
+    settings.language = language;
+    for (const NoticeReason reason : {NoticeReason::opened, NoticeReason::updated,
+                                      NoticeReason::repeated, NoticeReason::escalated}) {
+      EXPECT_THAT(
+          write_announcement(announcement_of(reason, sample_fault()), {}, settings, kAt).octets,
+          HasSubstr("multipart/alternative"));
+    }
+    EXPECT_THAT(write_summary({sample_fault()}, {3, 4}, 5, 6, settings, kAt).octets,
+                HasSubstr("summary.2026-11-21@example.net"));
+    EXPECT_THAT(write_heartbeat({3, 4}, 1, settings, kAt).octets,
+                HasSubstr("Message-ID: <heartbeat."));
+    EXPECT_THAT(write_test_mail(settings, {}, "x", kAt).octets, HasSubstr("Message-ID: <test."));
+  }
 }
 
 TEST(FaultMail, AllMailsOfAFaultAreOneThread) {
@@ -128,19 +177,55 @@ TEST(FaultMail, AllMailsOfAFaultAreOneThread) {
   fault.events = 3;
   fault.resolved = fault.updated = kAt + std::chrono::seconds(184);
   fault.outcome = "packets get through again, in both directions";
-  const OutgoingMail mail = write_fault_mail({FaultEvent::resolved, fault}, sample_settings());
+  const OutgoingMail mail = write_announcement(announcement_of(NoticeReason::resolved, fault), {},
+                                               sample_settings(), kAt);
   const std::string root = "<fault." + fault.id + ".1@example.net>";
   EXPECT_THAT(header_of(mail.octets), HasSubstr("In-Reply-To: " + root));
   EXPECT_THAT(header_of(mail.octets), HasSubstr("References: " + root));
   EXPECT_THAT(header_of(mail.octets), HasSubstr("<fault." + fault.id + ".2@example.net>"));
   EXPECT_EQ(mail.subject, "[resolved] link paris - tokyo, since 14:29:52 UTC");
-  EXPECT_THAT(mail.octets, HasSubstr("is well again. It was cut for 3 min 12 s."));
+  EXPECT_THAT(page_text(fault_page({NoticeReason::resolved, fault}, {}, {}, {})),
+              HasSubstr("is well again. It was cut for 3 min 12 s."));
 }
 
-TEST(FaultMail, TheSameEventIsTheSameOctets) {
-  const FaultChange change{FaultEvent::opened, sample_fault()};
-  EXPECT_EQ(write_fault_mail(change, sample_settings()),
-            write_fault_mail(change, sample_settings()));
+TEST(FaultMail, TheSameEventIsTheSameOctets) { EXPECT_EQ(opened_mail(), opened_mail()); }
+
+// The worst that comes in: every list full, every text at its bound, a chart of noise.
+TEST(FaultMail, NoMailIsLargerThanReadersShow) {
+  Announcement announcement = announcement_of(NoticeReason::opened, sample_fault());
+  announcement.notices.clear();
+  const std::string long_name(2'000, '\xE9');
+  FaultBackground background;
+  for (int i = 0; i < 200; ++i) {
+    Fault fault = sample_fault();
+    fault.members.assign(kFaultMembersMax, long_name);
+    fault.detail = fault.vendor = std::string(3'000, '<') + "\xE4\xB8\xAD";
+    fault.routes.assign(kFaultRoutesKept, long_name);
+    fault.links.clear();
+    for (std::uint8_t k = 0; k < kFaultLinksKept; ++k) {
+      FaultLink link = sample_fault().links[0];
+      link.link.from.port = PortIndex{k};
+      link.text = fmt::format("{}{}>{}", k, long_name, k);
+      link.seen = long_name;
+      fault.links.push_back(link);
+    }
+    fault.links_total = 5'000;
+    announcement.notices.push_back({NoticeReason::opened, fault});
+  }
+  for (const FaultLink& link : announcement.notices[0].fault.links) {
+    LinkTrace trace{link.link, long_name, long_name, {}};
+    for (std::size_t k = 0; k < kTracePointsMax; ++k) {
+      trace.points.push_back({kAt + std::chrono::seconds(k), static_cast<float>(k * 7919 % 613),
+                              static_cast<float>(k * 104729 % 101) / 100.0F});
+    }
+    background.links.push_back(trace);
+  }
+  for (const MailLanguage language : {MailLanguage::english, MailLanguage::chinese}) {
+    MailSettings settings = sample_settings();
+    settings.language = language;
+    EXPECT_LE(write_announcement(announcement, background, settings, kAt).octets.size(),
+              kMailOctetsMax);
+  }
 }
 
 // Whatever names and texts hold, headers stay the ones that were meant, in lines that are allowed.
@@ -149,15 +234,17 @@ RC_GTEST_PROP(FaultMailProperty, NothingBreaksOutOfItsPlace,
   Fault fault = sample_fault();
   fault.members = {name + "\r\nBcc: evil@example.net\r\n\r\nbody", "x\n.\r\nQUIT"};
   fault.detail = detail + "\r\n.\r\nMAIL FROM:<x@y.z>";
-  fault.links.front().seen = seen;
+  fault.links.front().seen = seen + "\r\n--=_forms--\r\n";
   fault.links.front().text = name;
   fault.routes = {detail, seen, name};
   MailSettings settings = sample_settings();
   settings.from.name = name;
-  const std::string octets = write_fault_mail({FaultEvent::opened, fault}, settings).octets;
+  const std::string octets =
+      write_announcement(announcement_of(NoticeReason::opened, fault), {}, settings, kAt).octets;
   const std::string header = header_of(octets);
   RC_ASSERT(header.find("\r\nBcc:") == std::string::npos);
   std::size_t begin = 0;
+  std::size_t ends = 0;
   std::set<std::string> fields;
   while (begin < octets.size()) {
     const std::size_t end = octets.find("\r\n", begin);
@@ -169,12 +256,22 @@ RC_GTEST_PROP(FaultMailProperty, NothingBreaksOutOfItsPlace,
     if (begin < header.size() && !line.starts_with(' ')) {
       RC_ASSERT(fields.insert(line.substr(0, line.find(':'))).second);
     }
+    ends += line == "--=_forms--" ? 1 : 0;
     begin = end + 2;
   }
+  RC_ASSERT(ends == 1u);
   RC_ASSERT(fields ==
-            (std::set<std::string>{"From", "To", "Date", "Message-ID", "Subject", "Auto-Submitted",
-                                   "Precedence", "X-LinkPilot-Fault", "MIME-Version",
-                                   "Content-Type", "Content-Transfer-Encoding"}));
+            (std::set<std::string>{"From", "To", "Date", "Message-ID", "Subject", "List-Id",
+                                   "Auto-Submitted", "Precedence", "X-LinkPilot-Fault",
+                                   "X-LinkPilot-Severity", "MIME-Version", "Content-Type"}));
+}
+
+TEST(Page, MarkupInNamesStaysText) {
+  Fault fault = sample_fault();
+  fault.detail = "<script>alert(1)</script> & \"x\"";
+  const std::string html = page_html(fault_page({NoticeReason::opened, fault}, {}, {}, {}), "");
+  EXPECT_THAT(html, AllOf(HasSubstr("&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;x&quot;"),
+                          Not(HasSubstr("<script"))));
 }
 
 TEST(FaultCodec, AFaultReadsBackAsItWas) {
@@ -239,7 +336,6 @@ class MailQueueTest : public testing::Test {
   MailQueueTest() : queue(settings()) {}
   static MailSettings settings() {
     MailSettings out = sample_settings();
-    out.rate_per_hour = 5;
     out.spool_max = 4;
     return out;
   }
@@ -337,20 +433,6 @@ TEST_F(MailQueueTest, TheOldestGoesWhenTheSpoolIsFull) {
   EXPECT_EQ(queue.counters().dropped_full, 2u);
   EXPECT_EQ(due(), 3u);
   EXPECT_TRUE(queue.settle(1, said(250, 250, 250), now).done);  // was under way when it went
-}
-
-TEST_F(MailQueueTest, MoreThanTheHourlyLimitWaitsAndIsCounted) {
-  for (std::uint64_t id = 1; id <= 5; ++id) {
-    add(id, std::to_string(id));
-    queue.settle(due(), said(250, 250, 250), now);
-  }
-  add(6, "6");
-  EXPECT_EQ(due(), 0u);
-  EXPECT_EQ(queue.counters().rate_limited, 1u);
-  ASSERT_TRUE(queue.next_due());
-  EXPECT_EQ(*queue.next_due(), now.mono + std::chrono::hours(1));
-  pass(std::chrono::minutes(61));
-  EXPECT_EQ(due(), 6u);
 }
 
 }  // namespace

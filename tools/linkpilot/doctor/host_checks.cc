@@ -287,6 +287,16 @@ std::pair<std::string, std::uint16_t> endpoint_parts(const std::string& text) {
   return {rest.substr(0, colon), static_cast<std::uint16_t>(port <= 0xffff ? port : 0)};
 }
 
+// The same of a URL, whose scheme knows a port.
+std::pair<std::string, std::uint16_t> url_parts(const std::string& url) {
+  const std::size_t begin = url.find("://");
+  if (begin == std::string::npos) return {url, 0};
+  const std::string authority = url.substr(begin + 3, url.find('/', begin + 3) - begin - 3);
+  auto [address, port] = endpoint_parts(authority);
+  if (port == 0) port = url.starts_with("https:") ? 443 : 80;
+  return {address, port};
+}
+
 }  // namespace
 
 std::vector<OpenPort> open_ports(const HostConfigs& configs) {
@@ -319,6 +329,14 @@ std::vector<OpenPort> open_ports(const HostConfigs& configs) {
     if (!configs.collector->mail.server.empty()) {
       const auto [address, port] = endpoint_parts(configs.collector->mail.server);
       ports.push_back({"out", "tcp", address, port, "the mail server", "faults by mail"});
+    }
+    if (!configs.collector->alerts.url.empty()) {
+      const auto [address, port] = url_parts(configs.collector->alerts.url);
+      ports.push_back({"out", "tcp", address, port, "the Alertmanager", "faults as alerts"});
+    }
+    if (!configs.collector->webhook.url.empty()) {
+      const auto [address, port] = url_parts(configs.collector->webhook.url);
+      ports.push_back({"out", "tcp", address, port, "the webhook", "faults as JSON"});
     }
   }
   return ports;

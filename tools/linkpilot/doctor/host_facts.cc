@@ -123,6 +123,9 @@ void read_collector(const collector::CollectorConfig& config, HostFacts& facts) 
   if (!config.mail.password_file.empty()) {
     facts.files.push_back(look_at(config.mail.password_file, "the mail password", true));
   }
+  if (!config.webhook.secret_file.empty()) {
+    facts.files.push_back(look_at(config.webhook.secret_file, "the webhook's secret", true));
+  }
   facts.files.push_back(look_at(config.keys.enrolled_directory, "the enrolled directory", false));
   const std::string folder = std::filesystem::path(config.store.path).parent_path().string();
   facts.disks.push_back(look_at_disk(folder, "the collector's store", config.store.size_max.value,

@@ -137,7 +137,7 @@ std::vector<std::string> secrets_of(const Context& context, const HostConfigs& c
     paths.insert(paths.end(),
                  {config.keys.curve_file, config.keys.curve_next_file, config.keys.signing_file,
                   config.keys.probing_file, config.keys.probing_file + ".old",
-                  config.api.token_file, config.mail.password_file});
+                  config.api.token_file, config.mail.password_file, config.webhook.secret_file});
   }
   add_named_files(configs.agent_file, paths);
   add_named_files(configs.collector_file, paths);

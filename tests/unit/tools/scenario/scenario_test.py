@@ -287,9 +287,9 @@ class Stored(unittest.TestCase):
         self.assertEqual(stored.count_duplicated([], [sample_of(1), sample_of(2, second=1)]), 1)
 
 
-def mail(seconds, event, what, number, root=None):
-    lines = [f"Message-ID: <{number}@test>", f"Subject: [LinkPilot] {what}, since 12:00:00 UTC",
-             f"X-LinkPilot-Fault: 3; event={event}"]
+def mail(seconds, event, what, number, root=None, also=()):
+    lines = [f"Message-ID: <{number}@test>", f"Subject: [LinkPilot] {what}, since 12:00:00 UTC"]
+    lines += [f'X-LinkPilot-Fault: {root or number}/{each}; event={event}; grade=dead; about="{each}"' for each in (what, *also)]
     if root:
         lines.append(f"In-Reply-To: <{root}@test>")
     return Mail(json.dumps({"time_ns": START + int(seconds * 1e9), "to": [], "mail": "\n".join(lines) + "\n\nText.\n"}))
@@ -311,6 +311,12 @@ class Mails(unittest.TestCase):
     def test_a_second_mail_about_one_cause_is_unexplained(self):
         judged = judge_mails([mail(9, "opened", "link a - b", 1), mail(12, "opened", "link a - b", 2)], [self.CUT])
         self.assertEqual((judged["unexplained"], judged["not_resolved"]), (1, 2))
+
+    def test_two_causes_told_in_one_mail_hold(self):
+        other = trouble("link c - d", 1, 31)
+        judged = judge_mails([mail(9, "opened", "link a - b", 1, also=["link c - d"]),
+                              mail(40, "resolved", "link a - b", 2, root=1, also=["link c - d"])], [self.CUT, other])
+        self.assertEqual((judged["causes"], judged["causes_told"], judged["unexplained"], judged["not_resolved"]), (2, 2, 0, 0))
 
     def test_a_cause_nobody_was_told_of_and_a_mail_about_nothing(self):
         judged = judge_mails([mail(9, "opened", "link b - c", 1)], [self.CUT])
