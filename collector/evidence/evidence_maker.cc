@@ -174,7 +174,7 @@ const optimizer::Evidence& EvidenceMaker::make(const NodeTable& nodes, LinkBook&
   find(nodes, links, now.mono);
   for (std::size_t i = 0; i < index_.nodes.size(); ++i) {
     const NodeFacts& node = nodes.at(index_.nodes[i]);
-    evidence_.agents[i] = {node.speaks(), node.trouble.empty(), true};
+    evidence_.agents[i] = {node.speaks() || node.awaited, node.trouble.empty(), true};
   }
   return evidence_;
 }
