@@ -23,6 +23,9 @@ constexpr const char* kDescription =
     "  Check:        linkpilot-agent --config FILE --check-config\n"
     "  Reload:       kill -HUP PID (a file with a mistake changes nothing; new keys are read,\n"
     "                and the agent connects anew, without losing a report)\n"
+    "  Restart:      kill -USR2 PID, then start it again (systemctl restart does): its peers wait "
+    "for\n"
+    "                it, routes stay, media forwards on. SIGTERM stops it, and nobody waits\n"
     "  State:        reports wait in STATE/spool until the collector has them; STATE/metrics.prom\n"
     "                has the agent's figures in Prometheus text form, also while no collector is\n"
     "                there\n"
@@ -70,10 +73,12 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "linkpilot-agent: %s\n", agent.error().message.c_str());
     return 1;
   }
-  const linkpilot::SignalWatch signals(loop, [&] { loop.stop(); }, [&] { (*agent)->reload(path); });
+  using linkpilot::ByeReason;
+  const linkpilot::SignalWatch signals(
+      loop, [&] { (*agent)->leave(ByeReason::stop); }, [&] { (*agent)->reload(path); },
+      [&] { (*agent)->leave(ByeReason::restart); });
   (*agent)->start();
   if ((*agent)->outcome()) loop.run();
-  linkpilot::notify_service_manager("STOPPING=1");
   if (!(*agent)->outcome()) {
     std::fprintf(stderr, "linkpilot-agent: %s\n", (*agent)->outcome().error().message.c_str());
     return 1;

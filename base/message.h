@@ -96,8 +96,18 @@ struct AgentStatus {
   friend bool operator==(const AgentStatus&, const AgentStatus&) = default;
 };
 
+// The agent's process is about to end, in order. `restart`: it will be back within seconds, and the
+// media process of its node, another process, forwards on meanwhile. `stop`: nobody is to wait for
+// it; the host may be going down and its media process with it.
+enum class ByeReason : std::uint8_t { unspecified, stop, restart };
+
+struct Bye {
+  ByeReason reason = ByeReason::unspecified;
+  friend bool operator==(const Bye&, const Bye&) = default;
+};
+
 using AgentMessage = std::variant<Hello, Report, Alarm, TableAck, PlanAck, Ping, ProbeResult,
-                                  ReportsGone, AgentStatus>;
+                                  ReportsGone, AgentStatus, Bye>;
 
 // --- from the collector ---
 
@@ -157,7 +167,22 @@ struct ResendFrom {
   friend bool operator==(const ResendFrom&, const ResendFrom&) = default;
 };
 
-using CollectorMessage =
-    std::variant<Welcome, ReportAck, Plan, SignedTable, Pong, ProbeRequest, Refused, ResendFrom>;
+// Answers a Bye, after the peers were told. `grace`: for how long they and the collector wait;
+// zero: not at all.
+struct ByeAck {
+  Duration grace{};
+  friend bool operator==(const ByeAck&, const ByeAck&) = default;
+};
+
+// A peer's agent restarts: for `grace` from now its silence says nothing about the links to it.
+// Zero: it is back.
+struct PeerAway {
+  NodeId node;
+  Duration grace{};
+  friend bool operator==(const PeerAway&, const PeerAway&) = default;
+};
+
+using CollectorMessage = std::variant<Welcome, ReportAck, Plan, SignedTable, Pong, ProbeRequest,
+                                      Refused, ResendFrom, ByeAck, PeerAway>;
 
 }  // namespace linkpilot

@@ -66,14 +66,19 @@ struct DampedWay {
                                                        std::size_t from, std::size_t to);
 
 // --- planner_tables.cc: step 3, lists to tables ---
-// Every node's table from data.current; a table equal in all but costs and times to the old one is
-// kept as it is, unless it is half expired.
+// The nodes, by index, whose table would differ from the one in `data` in more than costs and
+// times, or is half expired.
+[[nodiscard]] std::vector<std::size_t> changed_tables(const PlannerState::Data& data,
+                                                      const ListSet& lists, const Policy& policy,
+                                                      Now now);
+// Every node's table: those of `changed` made anew, the others as they were.
 struct BuiltTables {
   std::vector<RouteTable> all;
   std::vector<std::size_t> changed;  // indices into `all`
 };
 [[nodiscard]] BuiltTables build_tables(const PlannerState::Data& data, const ListSet& lists,
-                                       const Policy& policy, const StageTimes& stages, Now now);
+                                       const Policy& policy, const StageTimes& stages, Now now,
+                                       std::vector<std::size_t> changed);
 
 [[nodiscard]] Candidate reversed(const Candidate& path);
 

@@ -65,7 +65,12 @@ void PlanRun::make_lists() {
 }
 
 GuardVerdict PlanRun::finish(PlannerResult& result) {
-  BuiltTables built = build_tables(data_, lists_, policy_, view_.stages, now_);
+  std::vector<std::size_t> changed = changed_tables(data_, lists_, policy_, now_);
+  // Nothing to publish, so nothing to look at but whether it might be.
+  BuiltTables built;
+  if (!changed.empty() || data_.tables.size() != data_.size()) {
+    built = build_tables(data_, lists_, policy_, view_.stages, now_, std::move(changed));
+  }
   std::vector<NodeId> ids;
   GuardInput input;
   for (const NodeView& view : data_.nodes) {
@@ -87,7 +92,7 @@ GuardVerdict PlanRun::finish(PlannerResult& result) {
 
   result.moves = std::move(moves_);
   for (const std::size_t index : built.changed) result.tables.push_back(built.all[index]);
-  data_.tables = std::move(built.all);
+  if (built.all.size() == data_.size()) data_.tables = std::move(built.all);
   if (!result.tables.empty()) {
     if (data_.current.nodes == data_.size() && data_.size() > 0) {
       data_.current.superseded = now_.mono;

@@ -49,9 +49,10 @@ ListSet map_lists(const ListSet& lists, const std::vector<std::size_t>& map, std
 using PairKey = std::pair<NodeId, NodeId>;
 PairKey pair_of(const LinkBelief& belief) { return {belief.link.from.node, belief.link.to.node}; }
 
-PathProblem problem_of(const PlannerState::Data& data) {
+PathProblem problem_of(const PlannerState::Data& data, const Policy& policy) {
   const std::size_t n = data.size();
-  PathProblem problem{n, std::vector<PathUnits>(n * n, kUnreachable), data.relay_cost};
+  PathProblem problem{n, std::vector<PathUnits>(n * n, kUnreachable), data.relay_cost,
+                      policy.relays_max};
   for (std::size_t from = 0; from < n; ++from) {
     for (std::size_t to = 0; to < n; ++to) {
       if (from != to) problem.weight[from * n + to] = data.costs.at(from, to).first.search;
@@ -121,8 +122,9 @@ void price_and_solve(PlannerState::Data& data, const NetworkView& view, const Po
   std::vector<PathUnits> relay_cost;
   relay_cost.reserve(n);
   for (const NodeView& node : data.nodes) relay_cost.push_back(relay_units(node, policy));
-  const bool incremental =
-      request.mode == PlanMode::alarm && data.solved && relay_cost == data.relay_cost;
+  const bool incremental = request.mode == PlanMode::alarm && data.solved &&
+                           relay_cost == data.relay_cost &&
+                           data.solver.relays_max() == policy.relays_max;
   data.relay_cost = std::move(relay_cost);
 
   std::vector<PairKey> wanted;
@@ -169,7 +171,7 @@ void price_and_solve(PlannerState::Data& data, const NetworkView& view, const Po
       if (from != to) price(from, to, group_of({data.nodes[from].node.id, data.nodes[to].node.id}));
     }
   }
-  data.solver.solve(problem_of(data));
+  data.solver.solve(problem_of(data, policy));
   data.solved = true;
 }
 

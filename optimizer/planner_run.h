@@ -35,6 +35,8 @@ class PlanRun {
   }
   [[nodiscard]] PathUnits media_cost(std::size_t from, std::size_t to,
                                      const Candidate& path) const {
+    // A path of more relays than the policy has now is as good as dead: its pair moves at once.
+    if (path.second != kNoRelay && policy_.relays_max < 2) return kUnreachable;
     return candidate_cost(data_.input(policy_, {}), Direction::push, from, to, path);
   }
   [[nodiscard]] bool has_suspect(std::size_t from, std::size_t to, const Candidate& path) const;

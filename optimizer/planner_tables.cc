@@ -31,6 +31,55 @@ CandidatePath path_of(const PlannerState::Data& data, Direction direction, std::
   return path;
 }
 
+// Is this what path_of() would make, but for its figures? Without making it: of a large fleet all
+// routes are looked at each tick, and few change.
+bool is_path_of(const PlannerState::Data& data, Direction direction, std::size_t me,
+                std::size_t target, const Candidate& candidate, const CandidatePath& path) {
+  if (path.loop_free != candidate.loop_free) return false;
+  std::size_t at = me;
+  std::size_t hops = 0;
+  const auto hop_is = [&](std::size_t next, bool other_ports) {
+    if (hops >= path.hops.size()) return false;
+    const Crossing& crossing =
+        direction == Direction::push ? data.costs.at(at, next) : data.costs.at(next, at);
+    const PortPair& pair = other_ports ? crossing.other : crossing.first;
+    const bool outwards = direction == Direction::push;
+    at = next;
+    return path.hops[hops++] == Hop{data.nodes[next].node.id, outwards ? pair.near : pair.far,
+                                    outwards ? pair.far : pair.near};
+  };
+  for (const std::uint16_t relay : {candidate.first, candidate.second}) {
+    if (relay != kNoRelay && !hop_is(relay, false)) return false;
+  }
+  return hop_is(target, candidate.other_ports) && hops == path.hops.size();
+}
+
+// The routes of build_table() are those of `table`, and so are the targets it drops.
+bool has_same_routes(const PlannerState::Data& data, const ListSet& lists, const Policy& policy,
+                     std::size_t me, const RouteTable& table) {
+  const CandidateInput input = data.input(policy, {});
+  auto route = table.routes.begin();
+  for (const Direction direction : {Direction::push, Direction::pull}) {
+    for (std::size_t target = 0; target < data.size(); ++target) {
+      if (target == me) continue;
+      const bool known = route != table.routes.end() && route->direction == direction &&
+                         route->target == data.nodes[target].node.id;
+      std::size_t same = 0;
+      for (const Candidate& candidate : lists.at(direction, me, target).view()) {
+        if (candidate_cost(input, direction, me, target, candidate) == kUnreachable) continue;
+        if (!known || same >= route->candidates.size() ||
+            !is_path_of(data, direction, me, target, candidate, route->candidates[same++])) {
+          return false;
+        }
+      }
+      if (!known) continue;
+      if (same != route->candidates.size()) return false;
+      ++route;
+    }
+  }
+  return route == table.routes.end();
+}
+
 std::vector<NodeName> names_of(const PlannerState::Data& data) {
   std::vector<NodeName> names;
   names.reserve(data.size());
@@ -82,16 +131,6 @@ RouteTable build_table(const PlannerState::Data& data, const ListSet& lists, con
   return table;
 }
 
-bool same_routes(const std::vector<Route>& a, const std::vector<Route>& b) {
-  const auto same_path = [](const CandidatePath& x, const CandidatePath& y) {
-    return x.hops == y.hops && x.loop_free == y.loop_free;
-  };
-  return std::ranges::equal(a, b, [&](const Route& x, const Route& y) {
-    return x.target == y.target && x.direction == y.direction &&
-           std::ranges::equal(x.candidates, y.candidates, same_path);
-  });
-}
-
 }  // namespace
 
 Candidate reversed(const Candidate& path) {
@@ -99,28 +138,43 @@ Candidate reversed(const Candidate& path) {
   return {path.second, path.first, path.other_ports, path.loop_free};
 }
 
+std::vector<std::size_t> changed_tables(const PlannerState::Data& data, const ListSet& lists,
+                                        const Policy& policy, Now now) {
+  const std::vector<NodeName> names = names_of(data);
+  std::vector<std::size_t> changed;
+  for (std::size_t me = 0; me < data.size(); ++me) {
+    const NodeId node = data.nodes[me].node.id;
+    const auto old = std::ranges::lower_bound(data.tables, node, {}, &RouteTable::node);
+    const bool current = old != data.tables.end() && old->node == node && old->nodes == names &&
+                         now.wall - old->created < policy.valid_soft / 2 &&
+                         has_same_routes(data, lists, policy, me, *old);
+    if (!current) changed.push_back(me);
+  }
+  return changed;
+}
+
 BuiltTables build_tables(const PlannerState::Data& data, const ListSet& lists, const Policy& policy,
-                         const StageTimes& stages, Now now) {
+                         const StageTimes& stages, Now now, std::vector<std::size_t> changed) {
   const std::vector<NodeName> names = names_of(data);
   BuiltTables built;
   built.all.reserve(data.size());
+  auto next = changed.begin();
   for (std::size_t me = 0; me < data.size(); ++me) {
-    RouteTable table = build_table(data, lists, policy, names, me);
-    const auto old = std::ranges::lower_bound(data.tables, table.node, {}, &RouteTable::node);
-    const bool known = old != data.tables.end() && old->node == table.node;
-    if (known && same_routes(old->routes, table.routes) && old->dropped == table.dropped &&
-        old->nodes == table.nodes && now.wall - old->created < policy.valid_soft / 2) {
-      built.all.push_back(*old);
+    if (next == changed.end() || *next != me) {
+      built.all.push_back(
+          *std::ranges::lower_bound(data.tables, data.nodes[me].node.id, {}, &RouteTable::node));
       continue;
     }
+    ++next;
+    RouteTable table = build_table(data, lists, policy, names, me);
     table.created = now.wall;
     table.valid_until_soft = now.wall + policy.valid_soft;
     table.valid_until_hard = now.wall + policy.valid_hard;
     table.stages = stages;
     table.stages.solved = now.wall;
-    built.changed.push_back(built.all.size());
     built.all.push_back(std::move(table));
   }
+  built.changed = std::move(changed);
   return built;
 }
 

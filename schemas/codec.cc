@@ -90,6 +90,7 @@ void write_body(const ReportsGone& value, wire::AgentMessage::Builder out) {
 void write_body(const AgentStatus& value, wire::AgentMessage::Builder out) {
   write(value, out.initStatus());
 }
+void write_body(const Bye& value, wire::AgentMessage::Builder out) { write(value, out.initBye()); }
 
 void write_body(const Welcome& value, wire::CollectorMessage::Builder out) {
   write(value, out.initWelcome());
@@ -114,6 +115,12 @@ void write_body(const Refused& value, wire::CollectorMessage::Builder out) {
 }
 void write_body(const ResendFrom& value, wire::CollectorMessage::Builder out) {
   write(value, out.initResendFrom());
+}
+void write_body(const ByeAck& value, wire::CollectorMessage::Builder out) {
+  write(value, out.initByeAck());
+}
+void write_body(const PeerAway& value, wire::CollectorMessage::Builder out) {
+  write(value, out.initPeerAway());
 }
 
 // About how many words a body takes: a first segment of that size makes the message one segment.
@@ -162,6 +169,8 @@ AgentMessage read_agent_message(wire::AgentMessage::Reader in) {
       return ReportsGone{read_id(in.getReportsGone())};
     case wire::AgentMessage::STATUS:
       return read(in.getStatus());
+    case wire::AgentMessage::BYE:
+      return read(in.getBye());
     case wire::AgentMessage::UNSPECIFIED:
       break;
   }
@@ -186,6 +195,10 @@ CollectorMessage read_collector_message(wire::CollectorMessage::Reader in) {
       return read(in.getRefused());
     case wire::CollectorMessage::RESEND_FROM:
       return ResendFrom{read_id(in.getResendFrom())};
+    case wire::CollectorMessage::BYE_ACK:
+      return read(in.getByeAck());
+    case wire::CollectorMessage::PEER_AWAY:
+      return read(in.getPeerAway());
     case wire::CollectorMessage::UNSPECIFIED:
       break;
   }

@@ -20,6 +20,7 @@ struct AgentMessage {
     probeResult @8 :ProbeResult;
     reportsGone @9 :Measurement.ReportId;
     status @10 :AgentStatus;
+    bye @11 :Bye;
   }
 }
 
@@ -35,6 +36,8 @@ struct CollectorMessage {
     probeRequest @7 :ProbeRequest;
     refused @8 :Refused;
     resendFrom @9 :Measurement.ReportId;
+    byeAck @10 :ByeAck;
+    peerAway @11 :PeerAway;
   }
 }
 
@@ -126,6 +129,16 @@ struct AgentStatus {
   probesRefusedAuthentication @11 :UInt64;
 }
 
+enum ByeReason {
+  unspecified @0;
+  stop @1;
+  restart @2;
+}
+
+struct Bye {
+  reason @0 :ByeReason;
+}
+
 # --- from the collector ---
 
 struct Welcome {
@@ -181,4 +194,13 @@ struct ProbeRequest {
 
 struct Refused {
   reason @0 :Text;
+}
+
+struct ByeAck {
+  graceNs @0 :Int64;  # 0: nobody waits
+}
+
+struct PeerAway {
+  node @0 :UInt16;
+  graceNs @1 :Int64;  # 0: it is back
 }

@@ -8,6 +8,7 @@ static_assert(static_cast<int>(NodeRole::test_host) == static_cast<int>(wire::No
 static_assert(static_cast<int>(ClientKind::route_reader) ==
               static_cast<int>(wire::ClientKind::ROUTE_READER));
 static_assert(static_cast<int>(Freshness::expired) == static_cast<int>(wire::Freshness::EXPIRED));
+static_assert(static_cast<int>(ByeReason::restart) == static_cast<int>(wire::ByeReason::RESTART));
 static_assert(static_cast<int>(ProbeMode::twamp_light) ==
               static_cast<int>(wire::ProbeMode::TWAMP_LIGHT));
 
@@ -222,6 +223,12 @@ AgentStatus read(wire::AgentStatus::Reader in) {
   return status;
 }
 
+void write(Bye bye, wire::Bye::Builder out) {
+  out.setReason(write_enum<wire::ByeReason>(bye.reason));
+}
+
+Bye read(wire::Bye::Reader in) { return {read_enum(in.getReason(), ByeReason::restart)}; }
+
 void write(const ReportsGone& gone, wire::ReportId::Builder out) {
   out.setEpoch(gone.up_to.epoch);
   out.setSequence(gone.up_to.sequence);
@@ -304,5 +311,18 @@ void write(const Refused& refused, wire::Refused::Builder out) {
 }
 
 Refused read(wire::Refused::Reader in) { return {read_text(in.getReason(), "a reason")}; }
+
+void write(const ByeAck& ack, wire::ByeAck::Builder out) { out.setGraceNs(span_ns(ack.grace)); }
+
+ByeAck read(wire::ByeAck::Reader in) { return {read_span_ns(in.getGraceNs(), "a grace")}; }
+
+void write(const PeerAway& away, wire::PeerAway::Builder out) {
+  out.setNode(away.node.value);
+  out.setGraceNs(span_ns(away.grace));
+}
+
+PeerAway read(wire::PeerAway::Reader in) {
+  return {NodeId(in.getNode()), read_span_ns(in.getGraceNs(), "a grace")};
+}
 
 }  // namespace linkpilot::schemas

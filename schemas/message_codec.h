@@ -53,6 +53,8 @@ ProbeResult read(wire::ProbeResult::Reader in);
 void write(const ReportsGone& gone, wire::ReportId::Builder out);
 void write(const AgentStatus& status, wire::AgentStatus::Builder out);
 AgentStatus read(wire::AgentStatus::Reader in);
+void write(Bye bye, wire::Bye::Builder out);
+Bye read(wire::Bye::Reader in);
 void write(const ResendFrom& resend, wire::ReportId::Builder out);
 void write(const Welcome& welcome, wire::Welcome::Builder out);
 Welcome read(wire::Welcome::Reader in);
@@ -68,5 +70,9 @@ void write(const ProbeRequest& request, wire::ProbeRequest::Builder out);
 ProbeRequest read(wire::ProbeRequest::Reader in);
 void write(const Refused& refused, wire::Refused::Builder out);
 Refused read(wire::Refused::Reader in);
+void write(const ByeAck& ack, wire::ByeAck::Builder out);
+ByeAck read(wire::ByeAck::Reader in);
+void write(const PeerAway& away, wire::PeerAway::Builder out);
+PeerAway read(wire::PeerAway::Reader in);
 
 }  // namespace linkpilot::schemas

@@ -174,6 +174,10 @@ void Agent::tick() {
   }
   converse(now);
   feed_files();
+  if (uplink_.has_left(spool_, now)) {
+    loop_.stop();
+    return;
+  }
   if (now.mono >= next_second_) {
     every_second(now);
     next_second_ = std::max(next_second_ + std::chrono::seconds(1), now.mono);
@@ -190,6 +194,15 @@ void Agent::every_second(Now now) {
   keep(now);
   for (ProbeResult& result : probe_requests_.take(now)) queue(std::move(result));
   notify_service_manager("WATCHDOG=1");
+}
+
+void Agent::leave(ByeReason reason) {
+  const Now now = clock_.now();
+  notify_service_manager("STOPPING=1");
+  log_event(LogLevel::info, "agent_stopping",
+            {{"reason", reason == ByeReason::restart ? "restart" : "stop"}});
+  report(now);
+  uplink_.take_leave(reason, now);
 }
 
 void Agent::reload(const std::string& path) {

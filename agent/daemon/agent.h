@@ -43,6 +43,10 @@ class Agent {
   Agent& operator=(const Agent&) = delete;
 
   void start();
+  // SIGTERM, SIGUSR2: reports once more, says Bye, and stops the loop when both are acknowledged or
+  // half a second has passed; measures until then. Meanwhile and afterwards the node's media
+  // process, which is another process, forwards on by the table and marks that are there.
+  void leave(ByeReason reason);
   // SIGHUP: applies what can change of the file; keeps everything as it is when the file is wrong.
   void reload(const std::string& path);
   // Set when the agent cannot go on (a STAMP port that cannot be bound); the loop is stopped then.

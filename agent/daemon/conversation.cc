@@ -52,6 +52,10 @@ void Agent::on_message(const CollectorMessage& message, Now now) {
             log_event(LogLevel::info, "first_report_acknowledged",
                       {{"after", format_duration(now.mono - started_.mono)}});
           }
+        } else if constexpr (std::is_same_v<M, PeerAway>) {
+          detector_.hold(m.node, m.grace, now);
+          log_event(LogLevel::info, m.grace > Duration::zero() ? "peer_restarts" : "peer_is_back",
+                    {{"peer", plan_.name_of(m.node)}, {"grace", format_duration(m.grace)}});
         } else if constexpr (std::is_same_v<M, Refused>) {
           note("collector_refused", m.reason, now, LogLevel::error);
         }
@@ -147,6 +151,7 @@ void Agent::converse(Now now) {
     connect(now);
   }
   const SendMessage send = [this](const AgentMessage& message) { return link_.send(message); };
+  uplink_.send_bye(send);
   uplink_.send_alarms(now, send);
   if (uplink_.hello_due()) {
     const Greeting greeting{config_.self, run_id_, std::string(kSoftware), tables_.version(),

@@ -107,6 +107,18 @@ void Detector::set_round_trip(LinkId outgoing, Duration round_trip) {
   if (it != watches_.end()) it->second.round_trip = round_trip;
 }
 
+void Detector::hold(NodeId peer, Duration grace, Now now) {
+  for (auto& [link, watch] : watches_) {
+    if (link.from.node != peer) continue;
+    if (grace > Duration::zero()) {
+      watch.held_until = now.mono + std::min(grace, kHoldMax);
+    } else if (now.mono < watch.held_until) {
+      watch.held_until = MonoTime{};
+      watch.floor = std::max(watch.floor, now.mono + options_.settle);
+    }
+  }
+}
+
 LinkState Detector::state_of(LinkId incoming) const {
   const auto it = watches_.find(incoming);
   if (it == watches_.end()) return LinkState::unspecified;
@@ -308,6 +320,7 @@ Duration Detector::silence_of(const Watch& watch, MonoTime now) const {
 }
 
 bool Detector::is_silent(const Watch& watch, MonoTime now) const {
+  if (now < watch.held_until) return false;
   const MonoTime base = std::max(watch.last_any, watch.floor);
   // Two rhythms, neither faster than our own: the n-th instant is at least (n-1)/2 periods away.
   if (now - base < watch.own_interval * ((options_.missed_min - 1) / 2)) return false;
@@ -318,13 +331,14 @@ bool Detector::is_silent(const Watch& watch, MonoTime now) const {
 }
 
 // How many peers there are if none of them was heard for four expected arrivals; zero otherwise.
-// Links already dead say nothing about us. Fast links are asked first: slow ones cannot answer in
-// time.
+// Links already dead, and peers that restart, say nothing about us. Fast links are asked first:
+// slow ones cannot answer in time.
 std::uint32_t Detector::peers_all_quiet(MonoTime now) const {
   const auto count = [&](bool fast_only) -> std::uint32_t {
     std::unordered_set<NodeId> peers;
     for (const auto& [link, watch] : watches_) {
       if (watch.hearing != Hearing::alive && watch.hearing != Hearing::suspect) continue;
+      if (now < watch.held_until) continue;
       const auto spacing = mean_spacing(watch.probes, watch.answers, watch.last_any);
       if (!spacing || (fast_only && *spacing > kFastProbeInterval)) continue;
       if (now - watch.last_any - (stall_ - watch.stall_before) < *spacing * 4) return 0;
@@ -336,6 +350,7 @@ std::uint32_t Detector::peers_all_quiet(MonoTime now) const {
     std::unordered_set<NodeId> peers;
     for (const auto& [link, watch] : watches_) {
       if (watch.hearing != Hearing::alive && watch.hearing != Hearing::suspect) continue;
+      if (now < watch.held_until) continue;
       const auto spacing = mean_spacing(watch.probes, watch.answers, watch.last_any);
       if (spacing && *spacing <= kFastProbeInterval) peers.insert(watch.incoming.from.node);
     }

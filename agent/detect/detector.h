@@ -120,6 +120,12 @@ class Detector {
   // `late`: by how much this turn of the loop came later than it should have; zero when it was in
   // time.
   void judge(Now now, Duration late, DetectorOutput& out);
+  // The peer's agent restarts, by its own word: for `grace` its silence makes no link to it
+  // suspect, because its media process, another process, forwards on. Silent after that, it is
+  // suspect at once. Zero: it is back, and has `settle` to be heard. At most kHoldMax, whoever says
+  // more.
+  void hold(NodeId peer, Duration grace, Now now);
+  static constexpr Duration kHoldMax = std::chrono::seconds(30);
   // The newest round-trip time of an outgoing link; bounds how long a burst's answers may take.
   void set_round_trip(LinkId outgoing, Duration round_trip);
 
@@ -140,6 +146,7 @@ class Detector {
     MonoTime last_any;
     UnixNanos last_any_wall;
     MonoTime floor;           // nothing is expected before
+    MonoTime held_until;      // the peer's agent restarts: its silence means nothing
     Duration stall_before{};  // own lateness summed up when the last packet arrived
     Hearing hearing = Hearing::unheard;
     Word word = Word::unknown;

@@ -74,6 +74,8 @@ void Uplink::on_message(const CollectorMessage& message, ReportSpool& spool, Now
           spool.resend(m.first);
           std::uint64_t& told = told_[m.first.epoch];
           told = std::min(told, m.first.sequence == 0 ? 0 : m.first.sequence - 1);
+        } else if constexpr (std::is_same_v<M, ByeAck>) {
+          if (leave_) leave_->acknowledged = true;
         } else if constexpr (std::is_same_v<M, Refused>) {
           state_ = UplinkState::refused;
           refusal_ = m.reason;
@@ -186,6 +188,20 @@ bool Uplink::announce_gap(ReportId id, const SendMessage& send) {
   if (!send(ReportsGone{{id.epoch, id.sequence - 1}})) return false;
   told_[id.epoch] = id.sequence - 1;
   return true;
+}
+
+void Uplink::take_leave(ByeReason reason, Now now) {
+  if (!leave_) leave_ = Leave{{reason}, now.mono + options_.leave_max, false, false};
+}
+
+void Uplink::send_bye(const SendMessage& send) {
+  if (state_ == UplinkState::online && leave_ && !leave_->sent) leave_->sent = send(leave_->bye);
+}
+
+bool Uplink::has_left(const ReportSpool& spool, Now now) const {
+  if (!leave_) return false;
+  if (state_ != UplinkState::online || now.mono >= leave_->until) return true;
+  return leave_->acknowledged && spool.waiting() == 0 && spool.ready() == 0;
 }
 
 bool Uplink::wants_new_transport(Now now) const {

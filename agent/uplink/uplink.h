@@ -9,6 +9,12 @@
 // one for `ack_timeout` they are sent again. So after an outage no alarm waits behind more than a
 // window, and a collector that has no room is asked less, not more.
 //
+// An agent that is to end takes its leave: Bye goes out at once, so that its peers know before they
+// miss it, and the process goes on, probing and reflecting, until Bye and its last reports are
+// acknowledged, for half a second at most. The node's media process is another process: it goes on
+// forwarding and looking up routes, by the same table file; marks of an agent that is gone are
+// ignored after 5 s.
+//
 // A core: no socket, no clock. The shell (collector_link.h) feeds it what the transport says and
 // takes what is to be sent. One thread.
 #pragma once
@@ -49,6 +55,7 @@ struct UplinkOptions {
   Duration spread = std::chrono::milliseconds(500);
   Duration retry = std::chrono::milliseconds(500);
   Duration retry_max = std::chrono::seconds(4);
+  Duration leave_max = std::chrono::milliseconds(500);
 };
 
 // What the collector is told in a Hello, as it is at that moment.
@@ -88,6 +95,13 @@ class Uplink {
   void send_ping(Now now, const SendMessage& send);
   void send_reports(ReportSpool& spool, Now now, const SendMessage& send,
                     const SendBytes& send_bytes);
+
+  // The first call counts.
+  void take_leave(ByeReason reason, Now now);
+  void send_bye(const SendMessage& send);
+  // The process may end: nothing more is to be acknowledged, nobody is there who would, or it took
+  // too long.
+  [[nodiscard]] bool has_left(const ReportSpool& spool, Now now) const;
 
   // The transport should be thrown away and made anew, with the next address of the list; after a
   // connection that stood, with the first.
@@ -137,6 +151,13 @@ class Uplink {
   std::uint64_t ack_timeouts_ = 0;
   std::uint64_t pings_ = 0;
   std::string refusal_;
+  struct Leave {
+    Bye bye;
+    MonoTime until;
+    bool sent = false;
+    bool acknowledged = false;
+  };
+  std::optional<Leave> leave_;
   std::map<LinkId, PendingAlarm>
       alarms_;  // the newest of each link; alive ones leave when repeated
 };

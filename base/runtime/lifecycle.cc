@@ -32,18 +32,23 @@ void notify_service_manager(std::string_view state) {
 }
 
 struct SignalWatch::State : std::enable_shared_from_this<SignalWatch::State> {
-  State(asio::io_context& loop, std::function<void()> on_stop, std::function<void()> on_reload)
+  State(asio::io_context& loop, std::function<void()> on_stop, std::function<void()> on_reload,
+        std::function<void()> on_restart)
       : stop_signals(loop, SIGINT, SIGTERM),
         reload_signals(loop, SIGHUP),
         stop(std::move(on_stop)),
-        reload(std::move(on_reload)) {}
+        reload(std::move(on_reload)),
+        restart(std::move(on_restart)) {
+    if (restart) stop_signals.add(SIGUSR2);
+  }
 
   void wait_for_stop() {
-    stop_signals.async_wait([self = shared_from_this()](const asio::error_code& error, int) {
+    stop_signals.async_wait([self = shared_from_this()](const asio::error_code& error, int signal) {
       if (error) return;
       // Back to the default action: the second signal ends a process that hangs while stopping.
       self->stop_signals.clear();
-      if (self->stop) self->stop();
+      const auto& act = signal == SIGUSR2 ? self->restart : self->stop;
+      if (act) act();
     });
   }
   void wait_for_reload() {
@@ -58,17 +63,20 @@ struct SignalWatch::State : std::enable_shared_from_this<SignalWatch::State> {
   asio::signal_set reload_signals;
   std::function<void()> stop;
   std::function<void()> reload;
+  std::function<void()> restart;
 };
 
 SignalWatch::SignalWatch(asio::io_context& loop, std::function<void()> stop,
-                         std::function<void()> reload)
-    : state_(std::make_shared<State>(loop, std::move(stop), std::move(reload))) {
+                         std::function<void()> reload, std::function<void()> restart)
+    : state_(
+          std::make_shared<State>(loop, std::move(stop), std::move(reload), std::move(restart))) {
   state_->wait_for_stop();
   state_->wait_for_reload();
 }
 
 SignalWatch::~SignalWatch() {
   state_->stop = nullptr;
+  state_->restart = nullptr;
   state_->reload = nullptr;
   state_->stop_signals.cancel();
   state_->reload_signals.cancel();

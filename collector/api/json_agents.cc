@@ -11,6 +11,7 @@ std::string_view state_text(const AgentRecord& agent) {
   if (agent.state == AgentState::never_seen && agent.last_heard_at.ns == 0 && !agent.dead)
     return "never_seen";
   if (agent.dead) return "dead";
+  if (agent.away()) return "restarting";
   switch (agent.state) {
     case AgentState::never_seen:
       return "never_seen";
@@ -24,6 +25,8 @@ std::string_view state_text(const AgentRecord& agent) {
 
 std::string state_reason(const AgentRecord& agent) {
   if (agent.dead) return agent.dead_reason;
+  if (agent.away())
+    return "its agent said so; nothing heard since " + time_text(agent.last_heard_at);
   if (agent.state == AgentState::silent)
     return "nothing heard since " + time_text(agent.last_heard_at);
   if (agent.state == AgentState::never_seen)

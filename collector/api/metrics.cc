@@ -144,9 +144,11 @@ void write_ingest(MetricsPage& page, const CollectorView& view) {
   page.family("linkpilot_collector_samples_total");
   page.sample(count(in.samples_folded), {{"fate", "folded"}});
   page.sample(count(in.samples_kept), {{"fate", "kept"}});
+  page.sample(count(in.samples_held), {{"fate", "held"}});
   page.sample(count(in.samples_refused), {{"fate", "refused"}});
   page.one("linkpilot_collector_acks_total", count(in.acks));
   page.one("linkpilot_collector_alarms_total", count(in.alarms));
+  page.one("linkpilot_collector_alarms_held_total", count(in.alarms_held));
   page.one("linkpilot_collector_alarms_refused_total", count(in.alarms_refused));
   page.family("linkpilot_collector_socket_dropped_total");
   page.sample(count(view.sockets.dropped_queue_full), {{"reason", "queue_full"}});

@@ -95,6 +95,9 @@ RoutingConfig read_routing(ConfigReader reader) {
   out.quorum = reader.number("quorum", out.quorum, {0.0, 1.0});
   out.silent_after = reader.duration("silent_after", out.silent_after,
                                      {std::chrono::seconds(3), std::chrono::minutes(10)});
+  // Beliefs are stale, and links without them left out, after 20 s without a sample.
+  out.restart_grace = reader.duration("restart_grace", out.restart_grace,
+                                      {std::chrono::seconds(0), std::chrono::seconds(15)});
   if (out.hard_expiry <= out.soft_expiry) {
     reader.reject("hard_expiry", "must be longer than soft_expiry");
   }

@@ -68,6 +68,7 @@ struct RoutingConfig {
   double churn_max = 0.3;  // share of all routes that one unforced publication may move
   double quorum = 0.5;     // share of enrolled agents that must be heard before tables change
   Duration silent_after = std::chrono::seconds(10);
+  Duration restart_grace = std::chrono::seconds(10);  // zero: an agent's restart looks like death
   friend bool operator==(const RoutingConfig&, const RoutingConfig&) = default;
 };
 

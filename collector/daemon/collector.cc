@@ -125,6 +125,7 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys
   };
   hooks.disconnect = [this](const TransportId& transport) { entrances_->disconnect(transport); };
   hooks.on_hello = [this](AgentRecord& agent, bool returned) { on_hello(agent, returned); };
+  hooks.on_away = [this](const AgentRecord& agent, Duration grace) { tell_away(agent, grace); };
   hooks.on_link_state = [this](LinkId link) { note_link_state(link); };
   hooks.on_sample = [this](const AgentRecord& agent, const LinkSample& sample, Now at) {
     finder_.add(agent.id, sample, at);
@@ -140,6 +141,7 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys
   hooks.address_of = [this](const std::string& key) { return door_.address_of(key); };
   ingest_ =
       std::make_unique<Ingest>(registry_, agents_, estimates_, *store_, *events_, std::move(hooks));
+  ingest_->set_restart_grace(config_.routing.restart_grace);
   probes_.set_wake([this] { asio::post(loop_, [this] { dispatch_probes(clock_.now()); }); });
   restore(restored);
 }
@@ -382,6 +384,7 @@ void Collector::reconfigure(const CollectorConfig& config) {
   store_->reconfigure(config_.store.retention, config_.store.size_max,
                       config_.store.commit_interval);
   finder_.set_rules(config_.faults);
+  ingest_->set_restart_grace(config_.routing.restart_grace);
   judge_.set_rules(config_.faults);
   notifier_->reconfigure({config_.mail, config_.alerts, config_.webhook});
   set_log_level(config_.log_level);

@@ -166,6 +166,7 @@ class Collector {
   void update_plans(Now now);
   void send_plan(AgentRecord& agent, Now now);
   void on_hello(AgentRecord& agent, bool returned);
+  void tell_away(const AgentRecord& agent, Duration grace);
   void note_profile(const AgentRecord& agent);
   void dispatch_probes(Now now);
 

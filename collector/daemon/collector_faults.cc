@@ -38,7 +38,8 @@ NodeTable Collector::node_table(Now now) const {
     facts.enrolled = agent.enrolled;
     facts.heard = agent.heard();
     facts.heard_at = agent.last_heard_at;
-    facts.awaited = agent.state == AgentState::never_seen && now.mono - started_mono_ < kAwaitedFor;
+    facts.awaited = agent.away() || (agent.state == AgentState::never_seen &&
+                                     now.mono - started_mono_ < kAwaitedFor);
     for (const Port& port : agent.profile->ports) facts.isps.push_back(port.isp);
     facts.dead = agent.dead;
     facts.dead_reason = agent.dead_reason;

@@ -102,6 +102,17 @@ void Collector::on_hello(AgentRecord& agent, bool returned) {
   if (published != nullptr && agent.table.loaded < published->table->version) send_table(agent);
 }
 
+// An agent restarts, or is back: its peers' detectors are to know. Who has no link to it ignores
+// it.
+void Collector::tell_away(const AgentRecord& agent, Duration grace) {
+  const std::vector<std::uint8_t> octets =
+      schemas::encode(CollectorMessage(PeerAway{agent.id, grace}));
+  for (const auto& [id, peer] : agents_) {
+    if (id == agent.id || !peer.connection || !peer.profile) continue;
+    entrances_->send(peer.connection->connection, octets);
+  }
+}
+
 // A node runs on a table that is newer than any this collector could publish: it was restored from
 // a backup onto a machine whose clock is behind. Epochs are seconds of the wall clock, so what a
 // node may claim is bounded by a time no clock will show; nothing is lost by a lie within it.

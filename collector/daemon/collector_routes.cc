@@ -228,7 +228,10 @@ void Collector::watch_nodes(Now now) {
   const std::vector<NodeVerdict> verdicts = judge_nodes(
       agents_, measured,
       [this, now](LinkId link) { return plans_.fast_for(link, now.mono) >= kPaceSettled; }, now);
+  bool changed = false;
   for (const NodeVerdict& verdict : verdicts) {
+    if (verdict.dead && ingest_->waits_for(verdict.node, now)) continue;
+    changed = true;
     AgentRecord& agent = agents_.at(verdict.node);
     agent.dead = verdict.dead;
     agent.dead_reason = verdict.reason;
@@ -244,7 +247,7 @@ void Collector::watch_nodes(Now now) {
       plans_dirty_ = true;
     }
   }
-  if (verdicts.empty() || hand_.frozen() != nullptr) return;
+  if (!changed || hand_.frozen() != nullptr) return;
   reasons_changed_ = true;
   schedule_alarm(now);
 }

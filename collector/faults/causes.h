@@ -22,7 +22,7 @@ struct NodeFacts {
   std::vector<std::string> isps;  // by port; "" is not known
   bool enrolled = true;
   bool heard = false;
-  bool awaited = false;  // not heard yet since the collector started, and it may still come
+  bool awaited = false;  // not heard since the collector started, or restarting: it may still come
   bool dead = false;
   std::string dead_reason;
   UnixNanos dead_since;

@@ -76,6 +76,9 @@ struct AgentRecord {
   UnixNanos last_heard_at;  // zero: never
   Duration clock_ahead{};   // of its wall clock, from its pings; delay included
 
+  // Its agent restarts, by its own word: until when it is waited for. Zero: it does not.
+  MonoTime away_until;
+
   bool dead = false;  // its node is believed to be down
   std::string dead_reason;
   UnixNanos dead_since;
@@ -90,7 +93,9 @@ struct AgentRecord {
   Now status_at;
   UnixNanos probes_refused_at;  // when it last told of more probes that were not under their secret
 
+  // An agent that restarts counts as heard until its grace is over.
   [[nodiscard]] bool heard() const { return state == AgentState::connected; }
+  [[nodiscard]] bool away() const { return away_until != MonoTime{}; }
 };
 
 inline constexpr std::size_t kSupersededRunsMax = 8;

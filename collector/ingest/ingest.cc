@@ -88,7 +88,8 @@ void Ingest::on_message(const PeerId& from, std::span<const std::uint8_t> bytes,
         using Body = std::decay_t<decltype(body)>;
         if constexpr (std::is_same_v<Body, Alarm>) {
           handle(agent, std::move(body), now);
-        } else if constexpr (std::is_same_v<Body, TableAck> || std::is_same_v<Body, Ping>) {
+        } else if constexpr (std::is_same_v<Body, TableAck> || std::is_same_v<Body, Ping> ||
+                             std::is_same_v<Body, Bye>) {
           handle(agent, body, now);
         } else if constexpr (std::is_same_v<Body, PlanAck>) {
           handle(agent, body);
@@ -187,11 +188,13 @@ void Ingest::handle(AgentRecord& agent, const PeerId& from, const Hello& hello, 
   }
   if (!greeting.old_connection.empty())
     refuse(greeting.old_connection, "a newer agent uses this key");
-  const bool returned = !agent.heard() || agent.dead;
+  const bool was_away = absences_.back(agent.id, now.mono);
+  const bool returned = !agent.heard() || agent.dead || was_away;
   if (agent.last_run_id != hello.run_id) withdraw_claims(agent, now);
   agent.last_run_id = hello.run_id;
 
   agent.state = AgentState::connected;
+  agent.away_until = MonoTime{};
   heard(agent, now);
   agent.software = hello.software;
   agent.table.loaded = hello.loaded;
@@ -219,6 +222,22 @@ void Ingest::handle(AgentRecord& agent, const PeerId& from, const Hello& hello, 
   events_.add({0, now.wall, EventLevel::info, returned ? "agent_connected" : "agent_reconnected",
                agent.name, "", fmt::format("from {}, {}", address, hello.software)});
   hooks_.on_hello(agent, returned);
+  if (was_away && hooks_.on_away) hooks_.on_away(agent, Duration{});
+}
+
+// The peers are told before the agent is: once it has its answer it ends.
+void Ingest::handle(AgentRecord& agent, const Bye& bye, Now now) {
+  const Duration grace = bye.reason == ByeReason::restart ? restart_grace_ : Duration{};
+  if (grace > Duration{}) {
+    absences_.leave(agent.id, grace, now.mono);
+    agent.away_until = now.mono + grace;
+    if (hooks_.on_away) hooks_.on_away(agent, grace);
+  }
+  events_.add({0, now.wall, EventLevel::info,
+               bye.reason == ByeReason::restart ? "agent_restarts" : "agent_stops", agent.name, "",
+               grace > Duration{} ? fmt::format("it is waited for, {}", format_duration(grace))
+                                  : "nobody waits for it"});
+  if (agent.connection) hooks_.send(agent.connection->connection, ByeAck{grace});
 }
 
 void Ingest::handle(AgentRecord& agent, const Report& report, std::vector<std::uint8_t> bytes,
@@ -316,6 +335,11 @@ void Ingest::fold_sample(AgentRecord& agent, const LinkSample& sample, Now recei
   }
   // Both times by the agent's clock, so its error is not in their difference.
   const Duration age = std::max(Duration{}, agent_now - (sample.start + sample.length));
+  if (!absences_.empty() &&
+      !absences_.admits(sample, received.mono - age - sample.length, received.mono)) {
+    ++counters_.samples_held;
+    return;
+  }
   if (!estimates_.fold(sample, received.mono - age)) {
     ++counters_.samples_refused;
     return;
@@ -375,6 +399,14 @@ void Ingest::handle(AgentRecord& agent, Alarm alarm, Now now) {
   } else if (claims.size() < kPlanLinksMax) {
     claims[alarm.link] = now.wall;
   }
+  if (absences_.hold(alarm, agent.id, now.mono)) {
+    ++counters_.alarms_held;
+    return;
+  }
+  believe(agent, alarm, now);
+}
+
+void Ingest::believe(AgentRecord& agent, const Alarm& alarm, Now now) {
   if (!estimates_.apply(alarm, agent.id, now.mono)) return;
   note_state(agent, alarm.link,
              fmt::format("{} by {}, last heard {}", alarm.confirmed ? "confirmed" : "suspected",
@@ -479,9 +511,31 @@ void Ingest::on_commit(const Commit& commit) {
   }
 }
 
+// Who did not come back is silent as of now, and what its peers said meanwhile is believed.
+void Ingest::end_absences(Now now) {
+  for (const Absences::Ended& ended : absences_.take_ended(now.mono)) {
+    const auto found = agents_.find(ended.node);
+    if (found != agents_.end() && !ended.came_back) {
+      AgentRecord& agent = found->second;
+      agent.away_until = MonoTime{};
+      agent.state = AgentState::silent;
+      agent.connection.reset();
+      events_.add({0, now.wall, EventLevel::warn, "agent_silent", agent.name, "",
+                   fmt::format("it said that it would restart, and did not come back; nothing "
+                               "heard since {}",
+                               format_utc(agent.last_heard_at))});
+    }
+    for (const Absences::HeldAlarm& held : ended.alarms) {
+      const auto reporter = agents_.find(held.reporter);
+      if (reporter != agents_.end()) believe(reporter->second, held.alarm, now);
+    }
+  }
+}
+
 void Ingest::on_timer(Now now, Duration silent_after) {
+  end_absences(now);
   for (auto& [id, agent] : agents_) {
-    if (!agent.heard() || now.mono - agent.last_heard < silent_after) continue;
+    if (!agent.heard() || agent.away() || now.mono - agent.last_heard < silent_after) continue;
     agent.state = AgentState::silent;
     agent.connection.reset();
     events_.add({0, now.wall, EventLevel::warn, "agent_silent", agent.name, "",
@@ -499,6 +553,8 @@ void Ingest::on_revoked(NodeId node) {
   }
   agent.connection.reset();
   agent.state = AgentState::silent;
+  agent.away_until = MonoTime{};
+  absences_.forget(node);
   claims_.erase(node);
 }
 

@@ -22,6 +22,7 @@
 
 #include "base/message.h"
 #include "base/runtime/message_socket.h"
+#include "collector/ingest/absences.h"
 #include "collector/ingest/agent_record.h"
 #include "collector/ingest/link_history.h"
 #include "collector/ingest/report_dedup.h"
@@ -44,7 +45,9 @@ struct IngestCounters {
   std::uint64_t samples_folded = 0;
   std::uint64_t samples_kept = 0;  // too old to teach anything
   std::uint64_t samples_refused = 0;
+  std::uint64_t samples_held = 0;  // of links whose agent restarted: stored, not believed
   std::uint64_t alarms = 0;
+  std::uint64_t alarms_held = 0;  // the same
   std::uint64_t alarms_refused = 0;
   std::uint64_t duplicate_agents = 0;
   std::uint64_t acks = 0;
@@ -66,6 +69,8 @@ struct IngestHooks {
   std::function<void(const TransportId& transport)> disconnect;
   // Where the connection comes from, by key.
   std::function<std::string(const std::string& public_key)> address_of;
+  // The agent restarts, or is back (no grace): its peers are to know. May be left out.
+  std::function<void(const AgentRecord& agent, Duration grace)> on_away;
   // Something waits: call `work` soon. Without this hook nothing ever waits.
   std::function<void()> on_backlog;
 };
@@ -80,6 +85,12 @@ class Ingest {
   bool work();
   // The store's word: acknowledges.
   void on_commit(const Commit& commit);
+  // For how long an agent that says that it restarts is waited for (absences.h); zero: not at all.
+  void set_restart_grace(Duration grace) { restart_grace_ = grace; }
+  // Nothing is concluded about the node now: its agent restarts, or has just come back.
+  [[nodiscard]] bool waits_for(NodeId node, Now now) const {
+    return absences_.holds(node, now.mono);
+  }
   // Ends silent sessions; call a few times a second.
   void on_timer(Now now, Duration silent_after);
   // The node, or the key it used, is no longer enrolled: its connection is told and ended.
@@ -116,6 +127,9 @@ class Ingest {
   void handle(AgentRecord& agent, const TableAck& ack, Now now);
   void handle(AgentRecord& agent, const PlanAck& ack);
   void handle(AgentRecord& agent, const Ping& ping, Now now);
+  void handle(AgentRecord& agent, const Bye& bye, Now now);
+  void believe(AgentRecord& agent, const Alarm& alarm, Now now);
+  void end_absences(Now now);
   void heard(AgentRecord& agent, Now now);
   bool admit(AgentRecord& agent, const PeerId& from, Now now);
   // `received`: when the report came in; `agent_now`: what the agent's clock showed then.
@@ -145,6 +159,8 @@ class Ingest {
   std::unordered_set<LinkId> told_bad_;
   std::map<std::string, MonoTime> told_;  // rate limit of repeated events, by name and node
   LinkHistories histories_;
+  Absences absences_;
+  Duration restart_grace_ = std::chrono::seconds(10);
   std::deque<Arrival> backlog_;
   std::size_t backlog_octets_ = 0;
   AgentMessage message_;  // its memory is used again for every report

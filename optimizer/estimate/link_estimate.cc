@@ -107,6 +107,7 @@ void LinkEstimate::fold(const LinkSample& sample, const RttPoints& points, LinkE
   }
   sent = std::max(sent, 0.0);
   lost = std::clamp(lost, 0.0, sent);
+  if (sample.answered > 0) fold_level(points, at, parameters);
   if (sent > 0.0) fold_loss(lost, sent, at, parameters);
   fold_rtt(sample, points, end == LinkEnd::near ? sample.forward_delay : sample.backward_delay,
            parameters);
@@ -127,6 +128,25 @@ void LinkEstimate::fold(const LinkSample& sample, const RttPoints& points, LinkE
   }
 }
 
+// First-order filters whose step is the time since the last sample, from either end. A long silence
+// counts as kLevelStepMax: one sample is not the record of an hour.
+void LinkEstimate::fold_level(const RttPoints& points, MonoTime at,
+                              const EstimateParameters& parameters) {
+  constexpr double kLevelStepMax = 60.0;
+  const auto rtt_ms = static_cast<float>(static_cast<double>(points.mean.count()) * 1e-6);
+  if (usual_ms_ < 0.0F) {
+    usual_ms_ = rtt_ms;
+    return;
+  }
+  const double step = std::clamp(seconds(at - loss_time_), 0.0, kLevelStepMax);
+  const auto share = [step](Duration memory) {
+    return static_cast<float>(step / (step + seconds(memory)));
+  };
+  const float excess = std::max(0.0F, rtt_ms - usual_ms_);
+  excess_ms_ += share(parameters.unsteady_memory) * (excess - excess_ms_);
+  usual_ms_ += share(parameters.usual_memory) * (rtt_ms - usual_ms_);
+}
+
 void LinkEstimate::fold_loss(double lost, double sent, MonoTime at,
                              const EstimateParameters& parameters) {
   // What is remembered fades with time, but never below the effective sample: a link that is probed
@@ -140,7 +160,7 @@ void LinkEstimate::fold_loss(double lost, double sent, MonoTime at,
   }
   sent_ += sent;
   lost_ += lost;
-  clean_probes_ = lost > 0.0 ? 0.0 : clean_probes_ + sent;
+  clean_probes_ = lost > 0.0 ? 0.0F : clean_probes_ + static_cast<float>(sent);
   loss_time_ = std::max(loss_time_, at);
 }
 
@@ -288,6 +308,7 @@ LinkBelief LinkEstimate::belief(double fleet_loss_ratio, MonoTime now,
   belief.stale = !heard_ || now - last_heard_ > parameters.stale_after;
   belief.last_heard = last_heard_;
   read_window(belief);
+  belief.unsteadiness = to_duration(static_cast<double>(excess_ms_) * 1e6);
 
   const double own = std::min(sent_, parameters.loss_sample);
   const double ratio = sent_ > 0.0 ? lost_ / sent_ : 0.0;
@@ -295,8 +316,8 @@ LinkBelief LinkEstimate::belief(double fleet_loss_ratio, MonoTime now,
   belief.sent_effective = parameters.loss_sample;
   belief.lost_effective =
       ratio * own + std::clamp(fleet_loss_ratio, 0.0, 1.0) * (parameters.loss_sample - own);
-  belief.loss_outdated =
-      ratio * own >= parameters.outdated_lost && clean_probes_ >= parameters.outdated_clean_probes;
+  belief.loss_outdated = ratio * own >= parameters.outdated_lost &&
+                         clean_probes_ >= static_cast<float>(parameters.outdated_clean_probes);
 
   belief.damping = penalty_at(now, parameters);
   belief.damped = suppressed_ && belief.damping >= parameters.flap_reuse;

@@ -32,6 +32,11 @@ struct EstimateParameters {
   // links that still lose 3 % get there by luck).
   double outdated_lost = 2.0;
   std::uint32_t outdated_clean_probes = 40;
+  // The usual level of the round trip follows it with this time constant; unsteadiness is the mean
+  // excess over it, see LinkBelief. The two and the weight of unsteadiness were chosen together on
+  // one-slice-ahead relay choices (`tools/bench relay`): a broad optimum.
+  Duration usual_memory = std::chrono::seconds(150);
+  Duration unsteady_memory = kUnsteadyMemory;
   std::uint32_t answered_min = 5;  // answered probes before a link counts as measured
   Duration stale_after = std::chrono::seconds(20);
   // One-way delays are believed when both clocks together are at most this wrong.
@@ -114,6 +119,7 @@ class alignas(64) LinkEstimate {
 
   void fold_rtt(const LinkSample& sample, const RttPoints& points, const OneWayDelay& one_way,
                 const EstimateParameters& parameters);
+  void fold_level(const RttPoints& points, MonoTime at, const EstimateParameters& parameters);
   void fold_loss(double lost, double sent, MonoTime at, const EstimateParameters& parameters);
   void read_window(LinkBelief& belief) const;
   [[nodiscard]] double delay_quantile_ns(double q, double share_mean) const;
@@ -125,19 +131,21 @@ class alignas(64) LinkEstimate {
   std::uint8_t delivered_samples_ = 0;  // in a row since the last word against the link
   bool heard_ = false;
   bool touched_ = false;
-  std::uint32_t answered_ = 0;  // saturating
   EndState near_state_;
   EndState far_state_;
-  bool suppressed_ = false;
+  std::uint32_t answered_ = 0;  // saturating
+  float usual_ms_ = -1.0F;      // of the round trip; negative: none yet
   MonoTime last_heard_;
   // Loss, decayed (see EstimateParameters).
   double lost_ = 0.0;
   double sent_ = 0.0;
-  double clean_probes_ = 0.0;  // in a row, since the last loss
+  float clean_probes_ = 0.0F;  // in a row, since the last loss
+  float excess_ms_ = 0.0F;     // mean of what the round trip was above its usual level
   MonoTime loss_time_;
 
   double penalty_ = 0.0;
   MonoTime penalty_time_;
+  bool suppressed_ = false;
   std::array<Slot, kWindowSlots> slots_{};
 };
 

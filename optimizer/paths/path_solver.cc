@@ -100,6 +100,8 @@ void PathSolver::solve(const PathProblem& problem) {
   stride_ = stride_for(nodes_);
   relay_cost_ = problem.relay_cost;
   relay_cost_.resize(nodes_, 0);
+  relays_max_ = problem.relays_max;
+  if (relays_max_ == 0) std::ranges::fill(relay_cost_, kUnreachable);
   prepare();
   all_touched_ = true;
   touched_.clear();
@@ -117,12 +119,22 @@ void PathSolver::solve(const PathProblem& problem) {
   const PathKernel& kernel = kernel_of(set_);
   const PathArrays p = arrays();
   kernel.transpose(p.onward, onward_to_.data(), nodes_, stride_);
-  kernel.tails(&p, 0, nodes_);
+  if (relays_max_ < 2) {
+    direct_tails();
+  } else {
+    kernel.tails(&p, 0, nodes_);
+  }
   kernel.transpose(p.tail_cost, p.tail_cost_to, nodes_, stride_);
   kernel.transpose(p.tail_relay, p.tail_relay_to, nodes_, stride_);
   kernel.transpose(p.tail2_cost, p.tail2_cost_to, nodes_, stride_);
   kernel.transpose(p.tail2_relay, p.tail2_relay_to, nodes_, stride_);
   kernel.paths(&p, 0, nodes_);
+}
+
+void PathSolver::direct_tails() {
+  tail_cost_ = onward_;
+  std::ranges::fill(tail2_cost_, kUnreachable);
+  for (Matrix* relay : {&tail_relay_, &tail2_relay_}) std::ranges::fill(*relay, std::uint16_t{0});
 }
 
 // The kernels write every cell of what they make; only paddings have to be right beforehand.
@@ -178,22 +190,30 @@ PathUnits PathSolver::tail_cost(std::size_t from, std::size_t to) const {
 
 void PathSolver::update(std::span<const WeightChange> changes) {
   if (many(changes.size(), nodes_)) {
-    PathProblem problem{nodes_, {}, relay_cost_};
-    problem.weight.reserve(nodes_ * nodes_);
-    for (std::size_t from = 0; from < nodes_; ++from) {
-      for (std::size_t to = 0; to < nodes_; ++to) problem.weight.push_back(weight(from, to));
-    }
-    for (const WeightChange& change : changes) {
-      LP_ASSERT(change.from < nodes_ && change.to < nodes_);
-      problem.weight[change.from * nodes_ + change.to] = change.weight;
-    }
-    solve(problem);
-    return;
+    resolve(changes);
+  } else {
+    update_each(changes);
   }
-  update_each(changes);
+}
+
+void PathSolver::resolve(std::span<const WeightChange> changes) {
+  PathProblem problem{nodes_, {}, relay_cost_, relays_max_};
+  problem.weight.reserve(nodes_ * nodes_);
+  for (std::size_t from = 0; from < nodes_; ++from) {
+    for (std::size_t to = 0; to < nodes_; ++to) problem.weight.push_back(weight(from, to));
+  }
+  for (const WeightChange& change : changes) {
+    LP_ASSERT(change.from < nodes_ && change.to < nodes_);
+    problem.weight[change.from * nodes_ + change.to] = change.weight;
+  }
+  solve(problem);
 }
 
 void PathSolver::update_each(std::span<const WeightChange> changes) {
+  if (relays_max_ < 2) {
+    resolve(changes);
+    return;
+  }
   all_touched_ = false;
   touched_.clear();
   for (const WeightChange& change : changes) update_one(change);

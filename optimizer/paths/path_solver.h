@@ -37,6 +37,7 @@ struct PathProblem {
   std::size_t nodes = 0;
   std::vector<PathUnits> weight;      // nodes x nodes, row = from; the diagonal is ignored
   std::vector<PathUnits> relay_cost;  // nodes; kUnreachable: never a relay. Empty: all zero
+  std::uint8_t relays_max = 2;
 };
 
 // At most two relays; cost == kUnreachable: no such path.
@@ -73,10 +74,12 @@ class PathSolver {
   // Changes some weights; the outcome equals a full solve. Cheap for few changes; falls back to a
   // full solve by itself when there are many.
   void update(std::span<const WeightChange> changes);
-  // The same, always one link after the other.
+  // The same, always one link after the other (but with fewer relays than two, where a full solve
+  // is half the work).
   void update_each(std::span<const WeightChange> changes);
 
   [[nodiscard]] std::size_t nodes() const { return nodes_; }
+  [[nodiscard]] std::uint8_t relays_max() const { return relays_max_; }
   [[nodiscard]] NodePath best(std::size_t from, std::size_t to) const;
   [[nodiscard]] NodePath second(std::size_t from, std::size_t to) const;
   // Cost of any path under the current weights; kUnreachable if a link is missing or a node
@@ -98,6 +101,7 @@ class PathSolver {
   using Matrix = std::vector<std::uint16_t>;
 
   [[nodiscard]] PathArrays arrays();
+  void resolve(std::span<const WeightChange> changes);
   void update_one(const WeightChange& change);
   void set_weight(std::size_t from, std::size_t to, PathUnits weight);
   void find_dirty(const WeightChange& change, PathUnits before);
@@ -105,10 +109,12 @@ class PathSolver {
   void refresh_tail(std::size_t relay, std::size_t to, std::size_t over, bool cheaper);
   void refresh_pair(std::size_t from, std::size_t to);
   void prepare();
+  void direct_tails();
 
   InstructionSet set_ = available_instruction_sets().back();
   std::size_t nodes_ = 0;
   std::size_t stride_ = 0;
+  std::uint8_t relays_max_ = 2;
   bool all_touched_ = true;
   std::vector<PathUnits> relay_cost_;
   // See PathArrays; [from][to], and [to][from] where the name says so.

@@ -22,11 +22,14 @@ PortPair price_pair(const NodeView& from, const NodeView& to, const LinkBelief& 
     return pair;
   }
   const LinkContext context{.utilisation = std::max(from.utilisation, to.utilisation)};
-  const double cost_ms = link_cost(belief, context, policy.weights).total.value +
-                         link_surcharge_ms(from.node, *near, to.node, *far, policy.links);
+  const CostTerms terms = link_cost(belief, context, policy.weights);
+  const double cost_ms =
+      terms.total.value + link_surcharge_ms(from.node, *near, to.node, *far, policy.links);
   pair.cost = quantise(cost_ms);
   pair.suspect = belief.state == LinkState::suspect;
-  pair.search = pair.suspect ? quantise(cost_ms + kSuspectSurchargeMs) : pair.cost;
+  pair.unsteady =
+      quantise(terms.unsteadiness) == kUnreachable ? PathUnits{0} : quantise(terms.unsteadiness);
+  pair.search = quantise(cost_ms + terms.unsteadiness + (pair.suspect ? kSuspectSurchargeMs : 0.0));
   pair.damped = belief.damped;
   pair.damped_left = belief.damped_left;
   pair.delay = belief.delay;
@@ -76,7 +79,7 @@ Crossing choose_crossing(const NodeView& from, const NodeView& to,
 }
 
 PathUnits relay_units(const NodeView& node, const Policy& policy) {
-  if (node.drained) return kUnreachable;
+  if (node.drained || policy.relays_max == 0) return kUnreachable;
   const double ms = node.relay_ms >= 0.0 ? node.relay_ms : policy.weights.relay_ms;
   // A free relay is a loop's best friend: at least one unit.
   return std::max<PathUnits>(1, ms > 0.0 ? quantise(ms) : PathUnits{1});

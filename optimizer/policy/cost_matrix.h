@@ -14,8 +14,8 @@
 
 namespace linkpilot::optimizer {
 
-// A surcharge in the search only: nothing new moves onto a link under suspicion while there is
-// anything else, and what uses it stays.
+// A surcharge in the search only, like CostTerms::unsteadiness: nothing new moves onto a link under
+// suspicion while there is anything else, and what uses it stays.
 inline constexpr double kSuspectSurchargeMs = 500.0;
 
 // One way to cross from a node to another.
@@ -23,7 +23,8 @@ struct PortPair {
   PortIndex near;
   PortIndex far;
   PathUnits cost = kUnreachable;    // what a route in use pays
-  PathUnits search = kUnreachable;  // with the surcharge of suspicion
+  PathUnits search = kUnreachable;  // with the surcharges of suspicion and unsteadiness
+  PathUnits unsteady = 0;           // the latter
   bool suspect = false;
   bool damped = false;     // its cost has the surcharge of a flapping link
   Duration damped_left{};  // until it loses it

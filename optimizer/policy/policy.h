@@ -48,6 +48,7 @@ struct Policy {
   WeightParameters weights;
   StabilityPolicy stability;
   GuardPolicy guard;
+  std::uint8_t relays_max = 2;  // 0: direct paths only, 1, 2
   // How long nodes may still run a superseded table: alternates stay loop-free against it that
   // long.
   Duration mixing_window = std::chrono::seconds(10);

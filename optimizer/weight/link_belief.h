@@ -9,6 +9,9 @@
 
 namespace linkpilot::optimizer {
 
+// Unsteadiness fades with this time constant, so a link that has become steady is trusted again.
+inline constexpr Duration kUnsteadyMemory = std::chrono::minutes(53);
+
 struct LinkBelief {
   LinkId link;
   LinkState state = LinkState::alive;  // suspect: an unconfirmed alarm; nothing new moves onto it
@@ -20,6 +23,10 @@ struct LinkBelief {
   Duration rtt_p50{};
   Duration rtt_p90{};
   Duration rtt_p95{};
+
+  // How far above its usual level (the mean of the last minutes) the round trip has been in the
+  // mean of the last hour: a link with spikes is a bad choice even while it is at its best.
+  Duration unsteadiness{};
 
   Duration delay{};                // one-way, a high percentile (90 %)
   bool delay_from_clocks = false;  // false: half the round trip

@@ -48,6 +48,9 @@ CostTerms link_cost(const LinkBelief& belief, const LinkContext& context,
       parameters.loss_weight * loss_recovery_ms(milliseconds(belief.rtt_p50), terms.loss_upper);
   terms.load = parameters.load_weight * load_ms(terms.delay, context.utilisation);
   terms.price = at_least_zero(context.price * parameters.price_ms_per_unit);
+  terms.unsteadiness =
+      std::min(parameters.cost_max_ms,
+               at_least_zero(parameters.unsteady_weight * 0.5 * milliseconds(belief.unsteadiness)));
   terms.damping = belief.damped ? parameters.damped_ms : 0.0;
   const double sum = terms.delay + at_least_zero(terms.jitter_allowance) +
                      at_least_zero(terms.loss_recovery) + at_least_zero(terms.load) + terms.price +

@@ -13,6 +13,7 @@ struct WeightParameters {
   double jitter_weight = 1.0;
   double loss_weight = 1.0;
   double load_weight = 1.0;
+  double unsteady_weight = 1.1;
   double price_ms_per_unit = 0.0;  // the cost profile sets it; per price unit of the link's bill
   double relay_ms = 3.0;           // per relay, unless the node's own figure is known
   double damped_ms = 1'000.0;      // surcharge of a flapping link: a last resort, not a wall
@@ -34,6 +35,9 @@ struct CostTerms {
   double load = 0.0;
   double price = 0.0;
   double damping = 0.0;
+  // What a path that is not in use yet pays on top of `total`: it must be better even if this link
+  // is as unsteady as it has been.
+  double unsteadiness = 0.0;
   double loss_upper = 0.0;  // the ratio used: Wilson's upper bound
   Cost total;
   friend bool operator==(const CostTerms&, const CostTerms&) = default;

@@ -114,6 +114,7 @@ class IngestBench {
   optimizer::FleetEstimates estimates;
   std::vector<std::pair<std::string, CollectorMessage>> messages;
   std::vector<LinkId> changed_links;
+  std::vector<std::pair<NodeId, Duration>> away;  // as peers were told
   std::size_t hellos = 0;
   std::size_t backlogs = 0;
   Ingest ingest;
@@ -128,6 +129,9 @@ class IngestBench {
     };
     out.on_hello = [this](AgentRecord&, bool) { ++hellos; };
     out.on_link_state = [this](LinkId link) { changed_links.push_back(link); };
+    out.on_away = [this](const AgentRecord& agent, Duration grace) {
+      away.emplace_back(agent.id, grace);
+    };
     out.on_table_ack = [](AgentRecord&) {};
     out.on_probe_result = [](NodeId, const ProbeResult&) {};
     out.address_of = [](const std::string&) { return std::string("192.0.2.1"); };

@@ -194,12 +194,12 @@ class ScriptedServer {
     LP_ASSERT(::listen(listener_, 64) == 0);
     LP_ASSERT(::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) == 0);
     port_ = ntohs(address.sin_port);
-    threads_.emplace_back([this] { accept_all(); });
+    acceptor_ = std::thread([this] { accept_all(); });
   }
   ~ScriptedServer() {
     stopping_ = true;
-    threads_.front().join();  // no thread is added behind it
-    for (std::size_t i = 1; i < threads_.size(); ++i) threads_[i].join();
+    acceptor_.join();  // no peer is added behind it
+    for (std::thread& peer : peers_) peer.join();
     ::close(listener_);
   }
   ScriptedServer(const ScriptedServer&) = delete;
@@ -220,7 +220,7 @@ class ScriptedServer {
       const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
       if (fd < 0) continue;
       ++connections_;
-      threads_.emplace_back([this, fd] {
+      peers_.emplace_back([this, fd] {
         ScriptedPeer peer(fd, stopping_);
         script_(peer);
         peer.finish();
@@ -234,7 +234,8 @@ class ScriptedServer {
   std::uint16_t port_ = 0;
   std::atomic<bool> stopping_ = false;
   std::atomic<int> connections_ = 0;
-  std::vector<std::thread> threads_;
+  std::thread acceptor_;
+  std::vector<std::thread> peers_;  // only the acceptor adds to them
 };
 
 }  // namespace linkpilot::rtmp

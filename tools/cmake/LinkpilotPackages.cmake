@@ -62,12 +62,12 @@ endfunction()
 # lp_daemon_package(NAME SUMMARY ... GROUP ... STATE ... PURGED files OTHER_CONFIG ...)
 # linkpilot-NAME from NAME/package and the templates that both daemons share.
 function(lp_daemon_package name)
-  cmake_parse_arguments(ARG "" "SUMMARY;GROUP;STATE;FILES_MAX;START_SECONDS;STOP_SECONDS;OTHER_CONFIG"
+  cmake_parse_arguments(ARG "" "SUMMARY;GROUP;STATE;FILES_MAX;START_SECONDS;STOP_SECONDS;RESTART_SIGNAL;OTHER_CONFIG"
                         "PURGED" ${ARGN})
   set(PACKAGE linkpilot-${name})
   set(USER ${PACKAGE})
   set(CONFIG /etc/linkpilot/${name}.toml)
-  foreach(value SUMMARY GROUP STATE FILES_MAX START_SECONDS STOP_SECONDS OTHER_CONFIG)
+  foreach(value SUMMARY GROUP STATE FILES_MAX START_SECONDS STOP_SECONDS RESTART_SIGNAL OTHER_CONFIG)
     set(${value} ${ARG_${value}})
   endforeach()
   list(JOIN ARG_PURGED " " PURGED)
@@ -103,12 +103,13 @@ add_dependencies(package_contents linkpilot-agent linkpilot-collector linkpilot
 lp_daemon_package(agent
   SUMMARY "measures the links of this node and keeps its route table"
   GROUP linkpilot-routes STATE /var/lib/linkpilot FILES_MAX 16384 START_SECONDS 60 STOP_SECONDS 15
+  RESTART_SIGNAL USR2  # its peers wait for it
   PURGED agent.toml agent.key agent.key.pub
   OTHER_CONFIG /etc/linkpilot/collector.toml)
 lp_daemon_package(collector
   SUMMARY "decides routes from what the agents measure"
   GROUP linkpilot-collector STATE /var/lib/linkpilot-collector
-  FILES_MAX 65536 START_SECONDS 300 STOP_SECONDS 60
+  FILES_MAX 65536 START_SECONDS 300 STOP_SECONDS 60 RESTART_SIGNAL TERM
   PURGED collector.toml collector.key routes.key probing.key probing.key.old token enrolled
   OTHER_CONFIG /etc/linkpilot/agent.toml)
 lp_manual(cli program linkpilot 1 "asks and directs LinkPilot, dials streams"

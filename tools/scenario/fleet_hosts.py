@@ -94,7 +94,7 @@ def prepare(package_folder):
     with gzip.open(os.path.join(pool, "Packages.gz"), "wt") as index:
         for name in sorted(os.listdir(pool)):
             if name.endswith(".deb"):
-                index.write(_index_entry(pool, name))
+                index.write(index_entry(pool, name))
     shutil.rmtree(os.path.join(root, "var/lib/apt/lists"))
     os.makedirs(os.path.join(root, "var/lib/apt/lists/partial"))
     for name in ("etc/machine-id", "etc/resolv.conf", "etc/hostname"):
@@ -105,7 +105,7 @@ def prepare(package_folder):
     return folder
 
 
-def _index_entry(pool, name):
+def index_entry(pool, name):
     """One paragraph of a repository's index."""
     path = os.path.join(pool, name)
     with open(path, "rb") as file:
@@ -114,8 +114,14 @@ def _index_entry(pool, name):
     return f"{control}\nFilename: ./{name}\nSize: {os.path.getsize(path)}\nSHA256: {digest}\n\n"
 
 
-def _die_with_parent():
+def die_with_parent():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+# A machine's processes are not its nspawn's children: whoever kills that one leaves systemd and all it runs behind.
+# So each machine lives in a process namespace of its own: when its first process goes, the kernel ends the rest
+# (pid_namespaces(7)), and that first process ends with this one, however this one ends.
+_IN_A_NAMESPACE_OF_ITS_OWN = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL"]
 
 
 class Host:
@@ -170,10 +176,10 @@ class Host:
         unit = [] if os.path.isdir("/run/systemd/system") else ["--keep-unit"]
         with open(os.path.join(self.folder, "console.log"), "ab") as log:
             self._machine = subprocess.Popen(
-                ["systemd-nspawn", "--quiet", "--register=no", *unit, "--boot", f"--directory={self.root}",
+                [*_IN_A_NAMESPACE_OF_ITS_OWN, "systemd-nspawn", "--quiet", "--register=no", *unit, "--boot", f"--directory={self.root}",
                  f"--machine={self.namespace}", f"--hostname={self.name}", "--resolv-conf=off", "--timezone=off",
                  "--link-journal=no", "--console=pipe", f"--network-namespace-path=/run/netns/{self.namespace}"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=_die_with_parent)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with_parent)
 
     def wait(self):
         deadline = time.monotonic() + PATIENCE_S
@@ -201,7 +207,7 @@ class Host:
                 time.sleep(0.1)
             else:
                 subprocess.run(["umount", "--lazy", mount], capture_output=True, check=False)
-        subprocess.run(["ip", "netns", "delete", self.namespace], capture_output=True, check=False)
+        remove_namespace(self.namespace)
 
 
 class Farm:
@@ -213,11 +219,13 @@ class Farm:
         self.namespace = f"{self.prefix}-0"
         self.network = "10.77.0"
         self.address = f"{self.network}.1"
-        self.folder = tempfile.mkdtemp(prefix="linkpilot-fleet-", dir="/var/tmp")
+        _clean_leftovers()
+        self.folder = tempfile.mkdtemp(prefix=_FOLDER_PREFIX, dir=_FOLDERS)
+        with open(os.path.join(self.folder, _OWNER), "w", encoding="ascii") as file:
+            file.write(_identity(os.getpid()))
         self.key = os.path.join(self.folder, "operator")
         self.hosts = {}
         self._server = None
-        _clean_leftovers()
         self._inotify_before = _raise_inotify_limit()
         run("ip", "netns", "add", self.namespace)
         run("ip", "-n", self.namespace, "link", "set", "lo", "up")
@@ -233,7 +241,7 @@ class Farm:
         with open(os.path.join(self.folder, log_name), "ab") as log:
             return subprocess.Popen(["ip", "netns", "exec", self.namespace, *command], stdin=subprocess.DEVNULL,
                                     stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-                                    preexec_fn=_die_with_parent, **options)
+                                    preexec_fn=die_with_parent, **options)
 
     def add_hosts(self, names, disk_mib=0):
         """Boots them side by side."""
@@ -269,17 +277,59 @@ class Farm:
             self._server.wait()
         subprocess.run(["ip", "netns", "delete", self.namespace], capture_output=True, check=False)
         _set_inotify_limit(self._inotify_before)
-        if not self.keep:
+        if self.keep:
+            os.unlink(os.path.join(self.folder, _OWNER))
+        else:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+_FOLDERS, _FOLDER_PREFIX, _OWNER = "/var/tmp", "linkpilot-fleet-", "owner"
+
+
+def _identity(pid):
+    """Number and start time of a process, which no other process has; "" if there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return f"{pid} {file.read().rpartition(')')[2].split()[19]}"
+    except FileNotFoundError:
+        return ""
+
+
+def _mounts_below(folder):
+    with open("/proc/self/mounts", encoding="utf-8", errors="replace") as file:
+        mounts = [line.split()[1] for line in file]
+    return [mount for mount in reversed(mounts) if mount.startswith(folder + "/")]
+
+
 def _clean_leftovers():
-    """Namespaces and mounts of runs that were killed: those whose process is gone."""
+    """What runs that were killed left: their processes, namespaces, mounts and folders."""
     names = os.listdir("/run/netns") if os.path.isdir("/run/netns") else []
-    for name in names:
-        found = re.fullmatch(r"lf([0-9a-f]+)-[0-9]+", name)
-        if found and not os.path.exists(f"/proc/{int(found[1], 16)}"):
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+    for name in os.listdir(_FOLDERS):
+        owner = os.path.join(_FOLDERS, name, _OWNER)
+        if not name.startswith(_FOLDER_PREFIX) or not os.path.exists(owner):
+            continue
+        with open(owner, encoding="ascii") as file:
+            identity = file.read()
+        pid = identity.partition(" ")[0] or "0"
+        if _identity(pid) == identity:
+            continue
+        for namespace in [each for each in names if each.startswith(f"lf{int(pid):x}-")]:
+            remove_namespace(namespace)
+        for mount in _mounts_below(os.path.join(_FOLDERS, name)):
+            if subprocess.run(["umount", mount], capture_output=True, check=False).returncode != 0:
+                subprocess.run(["umount", "--lazy", mount], capture_output=True, check=False)
+        shutil.rmtree(os.path.join(_FOLDERS, name), ignore_errors=True)
+
+
+def remove_namespace(name):
+    """Ends what runs in a network namespace, too."""
+    said = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True, check=False)
+    for pid in said.stdout.split():
+        try:
+            os.kill(int(pid), signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
 
 
 # Each systemd takes about a dozen, and all hosts' root is one user to the kernel.

@@ -8,6 +8,7 @@ import subprocess
 import time
 
 from clients import CollectorApi
+from fleet_hosts import die_with_parent
 
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)\s+skipped=(\d+)\s+"
                     r"rescued=(\d+)\s+ignored=(\d+)", re.MULTILINE)
@@ -33,11 +34,12 @@ class PlaybookRun:
 
 
 class Fleet:
-    """`collector` and `agents` name hosts of the farm; `package_folder` is what linkpilot_package_dir says."""
+    """`collector` and `agents` name hosts of the farm; `package_folder` is what linkpilot_package_dir says, unless
+    `packages` is changed."""
 
     def __init__(self, source, farm, collector, agents, package_folder, media=()):
         self.farm, self.collector, self.agents, self.media = farm, collector, list(agents), list(media)
-        self.package_folder = package_folder
+        self.packages = {"linkpilot_package_dir": package_folder}  # where a run takes them from
         self.variables = {}  # of single hosts: {"tokyo": {"linkpilot_region": "..."}}
         # A copy, as an operator has one: the inventory lies in it.
         self.playbooks = os.path.join(farm.folder, "playbooks")
@@ -57,7 +59,7 @@ class Fleet:
             f"    ansible_ssh_private_key_file: {self.farm.key}",
             f"    ansible_ssh_common_args: -o StrictHostKeyChecking=accept-new -o UserKnownHostsFile={self.farm.folder}/known_hosts"
             " -o ConnectTimeout=5",
-            f"    linkpilot_package_dir: {self.package_folder}",
+            *(f"    {key}: {value}" for key, value in self.packages.items()),
             "  children:",
             "    linkpilot_collector:",
             "      hosts:", *lines([self.collector], "        "),
@@ -85,7 +87,8 @@ class Fleet:
         with open(log, "w", encoding="utf-8") as file:
             process = subprocess.Popen(
                 ["ip", "netns", "exec", self.farm.namespace, *command], cwd=self.playbooks, env=self._environment(),
-                stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+                stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=die_with_parent)
         return process, log, time.monotonic()
 
     @staticmethod

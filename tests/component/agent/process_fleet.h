@@ -34,7 +34,9 @@ inline bool wait_for(const std::function<bool()>& condition,
 class ProcessFleet {
  public:
   // Tests that run side by side differ in process number and in `stamp_port`.
-  ProcessFleet(std::size_t count, std::uint16_t stamp_port) {
+  ProcessFleet(std::size_t count, std::uint16_t stamp_port,
+               const std::string& collector_config = "")
+      : collector(collector_config) {
     collector.start();
     const int pid = static_cast<int>(::getpid());
     for (std::size_t i = 0; i < count; ++i) {

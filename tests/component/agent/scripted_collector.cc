@@ -119,6 +119,9 @@ void ScriptedCollector::on_message(const PeerId& from, std::span<const std::uint
           client.gone.push_back(m);
         } else if constexpr (std::is_same_v<M, AgentStatus>) {
           client.statuses.push_back(m);
+        } else if constexpr (std::is_same_v<M, Bye>) {
+          client.byes.push_back(m);
+          send(client, ByeAck{});
         }
       },
       *message);

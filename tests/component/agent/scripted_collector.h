@@ -31,6 +31,7 @@ class ScriptedCollector {
     std::vector<ProbeResult> probe_results;
     std::vector<ReportsGone> gone;
     std::vector<AgentStatus> statuses;
+    std::vector<Bye> byes;
     std::uint64_t pings = 0;
     std::optional<Plan> plan;  // sent after Welcome
     std::optional<SignedTable> table;

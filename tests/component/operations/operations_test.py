@@ -260,9 +260,9 @@ class Operations(unittest.TestCase):
                 if directive == "may say no":
                     block = f"{{ {block} }} || [ $? -eq 1 ]\n"
                 elif directive == "the collector is lost":
-                    # Killed is not gone: its port and its store are free when it is a zombie, at the latest.
-                    block = (f"pid=$(cat {self.fleet.root}/collector.pid); kill -9 \"$pid\"\n"
-                             "while grep -q '^State:.[^Z]' \"/proc/$pid/status\" 2>/dev/null; do sleep 0.1; done\n"
+                    # Killed is not gone: a zombie's other threads may hold its port for a while.
+                    block = (f"kill -9 \"$(cat {self.fleet.root}/collector.pid)\"\n"
+                             f"while ss -Hltn 'sport = :{self.fleet.port}' | grep -q .; do sleep 0.1; done\n"
                              f"rm -rf /etc/linkpilot\n{block}")
                 else:
                     self.assertEqual(directive, "", directive)

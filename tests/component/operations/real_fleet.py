@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import unittest
 import urllib.error
 import urllib.request
 
@@ -38,14 +39,14 @@ def free_port():
 
 
 class Fleet:
-    """`binaries`: name -> path of linkpilot, linkpilot-collector, linkpilot-agent."""
+    """`binaries`: name -> path of linkpilot, linkpilot-collector, linkpilot-agent, linkpilot-fleet."""
 
     def __init__(self, binaries, nodes=3):
         self.binaries = binaries
         self.root = tempfile.mkdtemp(prefix="linkpilot-operations-")
         self.port, self.http_port = free_port(), free_port()
         self.etc = self.path("etc/linkpilot")
-        self.collector, self.agents = None, {}
+        self.collector, self.agents, self.load = None, {}, None
         self.run("linkpilot-collector", "--init", self.etc)
         self.edit(f"{self.etc}/collector.toml", "tcp://0.0.0.0:7100", f"tcp://127.0.0.1:{self.port}")
         self.edit(f"{self.etc}/collector.toml", "127.0.0.1:7180", f"127.0.0.1:{self.http_port}")
@@ -116,8 +117,24 @@ signer_public_key_files = ["{folder}/routes.key.pub"]
         self.collector.send_signal(signal.SIGKILL)
         self.collector.wait()
 
+    def enrol_load(self, agents):
+        self.run("linkpilot-fleet", "enrol", "--keys", self.path("load"), "--enrolled", f"{self.etc}/enrolled", "--agents",
+                 str(agents))
+
+    def start_load(self, agents, links, rate):
+        """Played agents that report beside the real ones, `rate` samples a second together; until `end_load`."""
+        with open(self.log("load"), "a", encoding="utf-8") as file:
+            self.load = subprocess.Popen(
+                [self.binaries["linkpilot-fleet"], "load", "--keys", self.path("load"), "--agents", str(agents), "--collector",
+                 f"tcp://127.0.0.1:{self.port}", "--collector-key", self.path("node-1/collector.key.pub"), "--links", str(links),
+                 "--rate", str(rate), "--seconds", "600"], stdout=file, stderr=file, stdin=subprocess.DEVNULL)
+
+    def end_load(self):
+        self.load.kill()
+        self.load.wait()
+
     def close(self):
-        for child in [self.collector, *self.agents.values()]:
+        for child in [self.load, self.collector, *self.agents.values()]:
             if child is not None and child.poll() is None:
                 child.kill()
                 child.wait()
@@ -161,7 +178,8 @@ signer_public_key_files = ["{folder}/routes.key.pub"]
         """(reporter, epoch) -> the sequences that the collector's store has."""
         found, after = {}, 0
         while True:
-            page = self.get(f"/v1/samples?limit=1000&after={after}")
+            # Of one link only: what is asked for is the reports.
+            page = self.get(f"/v1/samples?limit=1000&after={after}&link=node-1/0%3Enode-2/0")
             for report in page["reports"]:
                 found.setdefault((report["reporter"], report["epoch"]), set()).add(report["sequence"])
             after = page["last_id"]
@@ -170,4 +188,27 @@ signer_public_key_files = ["{folder}/routes.key.pub"]
 
 
 def binaries_of(words):
-    return dict(zip(("linkpilot", "linkpilot-collector", "linkpilot-agent"), words))
+    return dict(zip(("linkpilot", "linkpilot-collector", "linkpilot-agent", "linkpilot-fleet"), words))
+
+
+def acked(fleet):
+    return {agent["node"]: (agent["reports"]["epoch"], agent["reports"]["acked_sequence"])
+            for agent in fleet.get("/v1/agents")["agents"]}
+
+
+class Rehearsal(unittest.TestCase):
+    """A fleet whose collector is backed up, lost and restored."""
+
+    binaries = {}
+
+    def setUp(self):
+        self.fleet = Fleet(self.binaries)
+        self.addCleanup(self.fleet.close)
+
+    def backup(self, name, *words, check=True):
+        return self.fleet.run("linkpilot-collector", "--config", f"{self.fleet.etc}/collector.toml", "--backup",
+                              self.fleet.path(name), *words, check=check)
+
+    def restore(self, name, folder, *words, check=True):
+        return self.fleet.run("linkpilot-collector", "--config", f"{self.fleet.path(folder)}/collector.toml", "--restore",
+                              self.fleet.path(name), *words, check=check)

@@ -14,14 +14,9 @@ import unittest
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from real_fleet import Fleet, binaries_of, wait_for  # noqa: E402
+from real_fleet import Rehearsal, acked, binaries_of, wait_for  # noqa: E402
 
-BINARIES = binaries_of(sys.argv[1:4])
-
-
-def acked(fleet):
-    return {agent["node"]: (agent["reports"]["epoch"], agent["reports"]["acked_sequence"])
-            for agent in fleet.get("/v1/agents")["agents"]}
+Rehearsal.binaries = binaries_of(sys.argv[1:4])
 
 
 def versions(fleet):
@@ -29,19 +24,7 @@ def versions(fleet):
             for agent in fleet.get("/v1/agents")["agents"]}
 
 
-class Restore(unittest.TestCase):
-    def setUp(self):
-        self.fleet = Fleet(BINARIES)
-        self.addCleanup(self.fleet.close)
-
-    def backup(self, name, *words, check=True):
-        return self.fleet.run("linkpilot-collector", "--config", f"{self.fleet.etc}/collector.toml", "--backup",
-                              self.fleet.path(name), *words, check=check)
-
-    def restore(self, name, folder, *words, check=True):
-        return self.fleet.run("linkpilot-collector", "--config", f"{self.fleet.path(folder)}/collector.toml", "--restore",
-                              self.fleet.path(name), *words, check=check)
-
+class Restore(Rehearsal):
     def assert_has(self, wanted):
         """Every sequence from the first that came up to the one acknowledged."""
         stored = self.fleet.reports()

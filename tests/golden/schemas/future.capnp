@@ -19,9 +19,10 @@ struct AgentMessage {
     probeResult @8 :ProbeResult;
     reportsGone @9 :AnyPointer;
     status @10 :AnyPointer;
-    weather @11 :Weather;  # new
+    bye @11 :AnyPointer;
+    weather @12 :Weather;  # new
   }
-  traceId @12 :UInt64;  # new
+  traceId @13 :UInt64;  # new
 }
 
 struct Weather {

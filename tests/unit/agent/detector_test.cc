@@ -327,5 +327,48 @@ TEST_F(FourPeers, ALinkThatLeavesThePlanLeavesNoMarkBehind) {
   EXPECT_EQ(detector_.watched(), 3U);
 }
 
+TEST_F(FourPeers, APeerThatRestartsIsNotSuspectedBeforeItsGraceIsOver) {
+  run(seconds(3), 0, 4);
+  detector_.hold(NodeId{2}, seconds(10), now());
+  run(seconds(10), 1, 4);
+  EXPECT_TRUE(out_.marks.empty());
+  EXPECT_TRUE(out_.alarms.empty());
+  EXPECT_TRUE(out_.hearing.empty());
+  run(milliseconds(20), 1, 4);
+  EXPECT_EQ(count(LinkEvent::suspected), 1U) << "at once: it was silent all the while";
+  ASSERT_EQ(out_.bursts.size(), 1U);
+  EXPECT_EQ(out_.bursts[0], planned_[0].link);
+  run(seconds(1), 1, 4);
+  EXPECT_EQ(count(LinkEvent::dead), 1U);
+}
+
+TEST_F(FourPeers, APeerThatIsBackIsJudgedAsEver) {
+  run(seconds(3), 0, 4);
+  detector_.hold(NodeId{2}, seconds(10), now());
+  run(seconds(2), 1, 4);
+  detector_.hold(NodeId{2}, Duration::zero(), now());
+  run(milliseconds(400), 1, 4);  // it has a moment to be heard
+  run(seconds(1), 0, 4);
+  EXPECT_EQ(count(LinkEvent::suspected), 0U);
+  run(milliseconds(500), 1, 4);
+  EXPECT_EQ(count(LinkEvent::suspected), 1U) << "silent again, and nobody said that it restarts";
+}
+
+TEST_F(FourPeers, TheSilenceOfPeersThatRestartIsNotOurOwnTrouble) {
+  run(seconds(3), 0, 4);
+  detector_.hold(NodeId{2}, seconds(10), now());
+  detector_.hold(NodeId{3}, seconds(10), now());
+  run(seconds(1), 3, 4);
+  EXPECT_FALSE(detector_.self_suspected());
+  EXPECT_EQ(count(LinkEvent::suspected), 1U) << "the third is silent without a word";
+}
+
+TEST_F(FourPeers, NobodyIsHeldLongerThanTheBound) {
+  run(seconds(3), 0, 4);
+  detector_.hold(NodeId{2}, std::chrono::hours(1), now());
+  run(Detector::kHoldMax + milliseconds(20), 1, 4);
+  EXPECT_EQ(count(LinkEvent::suspected), 1U);
+}
+
 }  // namespace
 }  // namespace linkpilot::agent

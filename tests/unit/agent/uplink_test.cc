@@ -24,6 +24,7 @@ class UplinkTest : public testing::Test {
       sent_.push_back(message);
       return true;
     };
+    uplink_.send_bye(send);
     uplink_.send_alarms(now(), send);
     if (uplink_.hello_due()) uplink_.send_hello({}, kEpoch, send);
     uplink_.send_ping(now(), send);
@@ -312,6 +313,51 @@ TEST_F(UplinkTest, AFullQueueLosesNoReport) {
   full_ = false;
   run(milliseconds(100));
   EXPECT_EQ(reports_.size(), 1U);
+}
+
+TEST_F(UplinkTest, TakesItsLeaveAtOnceAndEndsWhenAllIsAcknowledged) {
+  come_online();
+  EXPECT_FALSE(uplink_.has_left(spool_, now()));
+  spool(1, 10);
+  uplink_.take_leave(ByeReason::restart, now());
+  uplink_.take_leave(ByeReason::stop, now());
+  run(milliseconds(50));
+  ASSERT_EQ(count<Bye>(), 1U) << "once";
+  for (const auto& message : sent_) {
+    const auto* bye = std::get_if<Bye>(&message);
+    if (bye != nullptr) {
+      EXPECT_EQ(bye->reason, ByeReason::restart);
+    }
+  }
+  EXPECT_FALSE(uplink_.has_left(spool_, now()));
+  hear(ByeAck{seconds(10)});
+  EXPECT_FALSE(uplink_.has_left(spool_, now())) << "a report is under way";
+  hear(ReportAck{{kEpoch, 1}});
+  EXPECT_TRUE(uplink_.has_left(spool_, now()));
+}
+
+TEST_F(UplinkTest, DoesNotWaitForACollectorThatSaysNothingOrIsNotThere) {
+  come_online();
+  uplink_.take_leave(ByeReason::stop, now());
+  run(milliseconds(450));
+  EXPECT_FALSE(uplink_.has_left(spool_, now()));
+  run(milliseconds(60));
+  EXPECT_TRUE(uplink_.has_left(spool_, now()));
+
+  Uplink alone(UplinkOptions{}, 1);
+  alone.on_new_transport(1, now());
+  alone.take_leave(ByeReason::stop, now());
+  EXPECT_TRUE(alone.has_left(spool_, now()));
+}
+
+TEST_F(UplinkTest, TriesTheByeAgainWhileTheQueueIsFull) {
+  come_online();
+  full_ = true;
+  uplink_.take_leave(ByeReason::stop, now());
+  run(milliseconds(50));
+  full_ = false;
+  turn();
+  EXPECT_EQ(count<Bye>(), 1U);
 }
 
 }  // namespace

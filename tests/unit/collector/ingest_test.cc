@@ -185,6 +185,93 @@ TEST(Ingest, AnAgentThatSaysNothingIsSilentAfterTheSetTime) {
   EXPECT_TRUE(bench.told("agent_silent"));
 }
 
+TEST(IngestRestart, PeersAreToldBeforeTheAgentHasItsAnswer) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  bench.say("ka", "x", Bye{ByeReason::restart});
+  ASSERT_EQ(bench.away.size(), 1u);
+  EXPECT_EQ(bench.away[0], std::make_pair(NodeId{1}, Duration(seconds(10))));
+  ASSERT_EQ(bench.sent<ByeAck>("x").size(), 1u);
+  EXPECT_EQ(bench.sent<ByeAck>("x")[0].grace, seconds(10));
+  EXPECT_TRUE(bench.agents[NodeId{1}].away());
+  bench.pass(seconds(2));
+  bench.hello("a", "x2", 2);
+  EXPECT_FALSE(bench.agents[NodeId{1}].away());
+  ASSERT_EQ(bench.away.size(), 2u);
+  EXPECT_EQ(bench.away[1].second, Duration{}) << "it is back";
+}
+
+TEST(IngestRestart, ItsLinksStayAliveWhateverAPeerSaysUntilTheGraceIsOver) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  bench.hello("b", "y");
+  bench.say("kb", "y", report(bench, 1, link(2, 1)));
+  bench.say("ka", "x", Bye{ByeReason::restart});
+  bench.say("kb", "y", alarm(link(2, 1), LinkState::dead, true));
+  EXPECT_EQ(bench.estimates.state(link(2, 1)), LinkState::alive);
+  EXPECT_EQ(bench.ingest.counters().alarms_held, 1u);
+  bench.pass(seconds(9));
+  bench.ingest.on_timer(bench.now, seconds(10));
+  EXPECT_TRUE(bench.changed_links.empty());
+  bench.say("kb", "y", Ping{1, {}});
+  bench.pass(seconds(1));
+  bench.ingest.on_timer(bench.now, seconds(10));
+  EXPECT_EQ(bench.estimates.state(link(2, 1)), LinkState::dead);
+  EXPECT_EQ(bench.changed_links.size(), 1u) << "solve now";
+  EXPECT_FALSE(bench.agents[NodeId{1}].heard());
+  EXPECT_TRUE(bench.agents[NodeId{2}].heard());
+  EXPECT_TRUE(bench.told("agent_silent"));
+}
+
+TEST(IngestRestart, WhatPeersLostMeanwhileIsStoredAndNotBelieved) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  bench.hello("b", "y");
+  bench.say("ka", "x", Bye{ByeReason::restart});
+  bench.pass(seconds(2));
+  Report lossy = report(bench, 1, link(2, 1));
+  lossy.links[0].answered = 0;
+  lossy.links[0].lost_unplaced = lossy.links[0].sent;
+  lossy.links[0].rtt = LatencySketch();
+  lossy.links[0].rtt_min = lossy.links[0].rtt_max = lossy.links[0].rtt_sum = {};
+  bench.say("kb", "y", lossy);
+  EXPECT_EQ(bench.store.reports.size(), 1u);
+  EXPECT_EQ(bench.ingest.counters().samples_held, 1u);
+  EXPECT_EQ(bench.ingest.counters().samples_folded, 0u);
+}
+
+TEST(IngestRestart, AnAgentThatStopsOrIsKilledIsNotWaitedFor) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  bench.hello("b", "y");
+  bench.say("kb", "y", report(bench, 1, link(2, 1)));
+  bench.say("ka", "x", Bye{ByeReason::stop});
+  EXPECT_TRUE(bench.away.empty());
+  EXPECT_EQ(bench.sent<ByeAck>("x").at(0).grace, Duration{});
+  bench.say("kb", "y", alarm(link(2, 1), LinkState::dead, true));
+  EXPECT_EQ(bench.estimates.state(link(2, 1)), LinkState::dead);
+}
+
+TEST(IngestRestart, WithoutAGraceARestartIsNotWaitedFor) {
+  IngestBench bench;
+  bench.ingest.set_restart_grace(Duration{});
+  bench.hello("a", "x");
+  bench.say("ka", "x", Bye{ByeReason::restart});
+  EXPECT_TRUE(bench.away.empty());
+  EXPECT_FALSE(bench.agents[NodeId{1}].away());
+  EXPECT_EQ(bench.sent<ByeAck>("x").size(), 1u);
+}
+
+TEST(IngestRestart, ItsLastReportsAreAcknowledgedAfterItsBye) {
+  IngestBench bench(true);
+  bench.hello("a", "x");
+  bench.say("ka", "x", report(bench, 1, link(1, 2)));
+  bench.say("ka", "x", Bye{ByeReason::restart});
+  while (bench.ingest.work()) continue;
+  bench.ingest.on_commit(bench.store.commit());
+  EXPECT_EQ(bench.sent<ReportAck>("x").back().up_to.sequence, 1u);
+}
+
 TEST(Ingest, RestoredMarksAndReportsAreKnownAfterARestart) {
   IngestBench bench;
   bench.ingest.restore({{NodeId{1}, {5, 7, 0}, {9}}}, bench.now);

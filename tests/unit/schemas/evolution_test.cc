@@ -87,7 +87,7 @@ TEST(SchemaEvolution, ANewKindOfMessageIsNamedAndSkipped) {
   const Result<AgentMessage> decoded = read_now(builder);
   ASSERT_FALSE(decoded);
   EXPECT_EQ(decoded.error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(decoded.error().message, "unknown message kind 10");
+  EXPECT_EQ(decoded.error().message, "unknown message kind 11");
 }
 
 TEST(SchemaEvolution, ANewEnumerantReadsAsUnspecified) {

@@ -163,6 +163,15 @@ std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages
   return {{"plan_changing_secret", plan}};
 }
 
+std::vector<std::pair<std::string, AgentMessage>> example_agent_messages_v4() {
+  return {{"bye", Bye{ByeReason::restart}}};
+}
+
+std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages_v4() {
+  return {{"bye_ack", ByeAck{std::chrono::seconds(61)}},
+          {"peer_away", PeerAway{NodeId(62), std::chrono::seconds(63)}}};
+}
+
 // --- at random ---
 
 namespace {
@@ -310,7 +319,7 @@ PlannedLink any_planned_link(Rng& rng) {
 }  // namespace
 
 AgentMessage random_agent_message(Rng& rng) {
-  switch (rng.below(9)) {
+  switch (rng.below(10)) {
     case 0:
       return Hello{any_enum(rng, ClientKind::route_reader),
                    any_node(rng),
@@ -341,13 +350,15 @@ AgentMessage random_agent_message(Rng& rng) {
                          any<std::uint64_t>(rng),           any<std::uint64_t>(rng),
                          any<std::uint64_t>(rng),           any_text(rng),
                          any<std::uint64_t>(rng),           any<std::uint64_t>(rng)};
+    case 8:
+      return Bye{any_enum(rng, ByeReason::restart)};
     default:
       return ProbeResult{any<std::uint64_t>(rng), any_text(rng), any_sample(rng)};
   }
 }
 
 CollectorMessage random_collector_message(Rng& rng) {
-  switch (rng.below(8)) {
+  switch (rng.below(10)) {
     case 0:
       return Welcome{NodeId(any<std::uint16_t>(rng)), any_text(rng), any_text(rng), any_time(rng),
                      any<std::uint64_t>(rng)};
@@ -374,6 +385,10 @@ CollectorMessage random_collector_message(Rng& rng) {
                           any_span(rng)};
     case 6:
       return ResendFrom{{any<std::uint64_t>(rng), any<std::uint64_t>(rng)}};
+    case 7:
+      return ByeAck{any_span(rng)};
+    case 8:
+      return PeerAway{NodeId(any<std::uint16_t>(rng)), any_span(rng)};
     default:
       return Refused{any_text(rng)};
   }

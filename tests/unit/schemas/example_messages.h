@@ -21,6 +21,9 @@ std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages
 // With version 3.
 std::vector<std::pair<std::string, AgentMessage>> example_agent_messages_v3();
 std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages_v3();
+// With version 4.
+std::vector<std::pair<std::string, AgentMessage>> example_agent_messages_v4();
+std::vector<std::pair<std::string, CollectorMessage>> example_collector_messages_v4();
 
 AgentMessage random_agent_message(Rng& rng);
 CollectorMessage random_collector_message(Rng& rng);

@@ -26,7 +26,8 @@ struct Version {
 std::vector<Version> versions() {
   return {{"tests/golden/v1", example_agent_messages(), example_collector_messages()},
           {"tests/golden/v2", example_agent_messages_v2(), example_collector_messages_v2()},
-          {"tests/golden/v3", example_agent_messages_v3(), example_collector_messages_v3()}};
+          {"tests/golden/v3", example_agent_messages_v3(), example_collector_messages_v3()},
+          {"tests/golden/v4", example_agent_messages_v4(), example_collector_messages_v4()}};
 }
 
 Octets kept(const std::string& folder, const std::string& name) {

@@ -1,4 +1,4 @@
-// write_golden FOLDER: writes the example messages that are new in version 3. The folders of old
+// write_golden FOLDER: writes the example messages that are new in version 4. The folders of old
 // versions are never written again.
 #include <cstdio>
 #include <fstream>
@@ -23,10 +23,10 @@ int main(int argc, char** argv) {
   }
   const std::string folder = argv[1];
   bool written = true;
-  for (const auto& [name, message] : linkpilot::example_agent_messages_v3()) {
+  for (const auto& [name, message] : linkpilot::example_agent_messages_v4()) {
     written &= write_file(folder + "/agent_" + name + ".bin", linkpilot::schemas::encode(message));
   }
-  for (const auto& [name, message] : linkpilot::example_collector_messages_v3()) {
+  for (const auto& [name, message] : linkpilot::example_collector_messages_v4()) {
     written &=
         write_file(folder + "/collector_" + name + ".bin", linkpilot::schemas::encode(message));
   }
