@@ -1,5 +1,7 @@
 #include "collector/ingest/absences.h"
 
+#include <algorithm>
+
 namespace linkpilot::collector {
 
 namespace {
@@ -10,12 +12,18 @@ bool is_lossy(const LinkSample& sample) {
 
 }  // namespace
 
-void Absences::leave(NodeId node, Duration grace, MonoTime now) {
+Duration Absences::leave(NodeId node, Duration grace, MonoTime now) {
+  const auto known = absences_.find(node);
+  const MonoTime first = known == absences_.end() ? now : known->second.first_left_at;
+  grace = std::min(grace, Duration(first + kInARowMax - now));
+  if (grace <= Duration::zero()) return Duration::zero();
   Absence& absence = absences_[node];  // one that leaves again keeps what was held
+  absence.first_left_at = first;
   absence.left_at = now;
   absence.until = now + grace;
   absence.came_back = false;
   absence.measured.clear();
+  return grace;
 }
 
 bool Absences::back(NodeId node, MonoTime now) {

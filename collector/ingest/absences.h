@@ -7,7 +7,8 @@
 // Life of an absence: the agent leaves; back() when it greets again, from when on a link is
 // believed as usual once a sample without a loss was measured after that, and all links after
 // kSettle. Not back in time: the absence is over, and what was said meanwhile is believed at once.
-// An agent that is killed or just stops says no such word, and nobody waits.
+// An agent that is killed or just stops says no such word, and nobody waits. One that restarts
+// again and again is waited for kInARowMax in all, so that its word cannot hide a dead node.
 //
 // What an alarm said is kept, the newest word of each reporter and link, and handed out when the
 // absence ends. Pure; the collector's monotonic time. Bounds: nodes of the fleet, and
@@ -33,6 +34,7 @@ class Absences {
   // A sample is reported when its last probe has timed out, so what peers lost while the agent was
   // away comes in for some seconds after it is back.
   static constexpr Duration kSettle = std::chrono::seconds(8);
+  static constexpr Duration kInARowMax = std::chrono::seconds(60);
   static constexpr std::size_t kAlarmsHeldMax = 2 * kPlanLinksMax;
 
   struct HeldAlarm {
@@ -45,7 +47,8 @@ class Absences {
     std::vector<HeldAlarm> alarms;  // what is still said against its links
   };
 
-  void leave(NodeId node, Duration grace, MonoTime now);
+  // For how long it is waited for: at most `grace`; zero: not at all.
+  Duration leave(NodeId node, Duration grace, MonoTime now);
   // True if it had left.
   bool back(NodeId node, MonoTime now);
   // It is no member any more: what was held of it is void.
@@ -63,6 +66,7 @@ class Absences {
 
  private:
   struct Absence {
+    MonoTime first_left_at;  // of restarts in a row
     MonoTime left_at;
     MonoTime until;  // of the grace, then of the settling
     MonoTime back_at;

@@ -227,9 +227,10 @@ void Ingest::handle(AgentRecord& agent, const PeerId& from, const Hello& hello, 
 
 // The peers are told before the agent is: once it has its answer it ends.
 void Ingest::handle(AgentRecord& agent, const Bye& bye, Now now) {
-  const Duration grace = bye.reason == ByeReason::restart ? restart_grace_ : Duration{};
+  const Duration grace = bye.reason == ByeReason::restart
+                             ? absences_.leave(agent.id, restart_grace_, now.mono)
+                             : Duration{};
   if (grace > Duration{}) {
-    absences_.leave(agent.id, grace, now.mono);
     agent.away_until = now.mono + grace;
     if (hooks_.on_away) hooks_.on_away(agent, grace);
   }

@@ -82,12 +82,15 @@ void AlertBoard::note(const Fault& fault, const FaultBackground& background,
   }
   // Labels are what tells one alert from another: with others it is another, and the old one over.
   std::string labels = labels_of(fault, background);
+  // Without room for that the old one ends by itself.
   if (fault.open() && labels != found->second.labels) {
-    Alert old = found->second;
-    old.resolved = fault.updated;
-    old.next = now;
-    old.change = ++changes_;
-    alerts_[fmt::format("{}#{}", fault.id, old.change)] = std::move(old);
+    if (make_room()) {
+      Alert old = found->second;
+      old.resolved = fault.updated;
+      old.next = now;
+      old.change = ++changes_;
+      alerts_[fmt::format("{}#{}", fault.id, old.change)] = std::move(old);
+    }
     found->second.labels = std::move(labels);
   }
   Alert& alert = found->second;

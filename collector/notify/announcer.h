@@ -6,7 +6,7 @@
 // - What happens to a thread's faults is gathered for `group_interval`; that all of them are over,
 //   and that nobody takes care, is told at once. An open one is told again after `repeat_interval`.
 // - A smaller fault that a wider open one explains waits (muted); if it outlives that, it is told.
-// - At most `rate_per_hour` mails in any hour, half of them at once. What is over the rate waits
+// - At most `rate_per_hour` mails in any hour, half of them at once. What is over the rate waits,
 // and
 //   is then told in one digest for each circle of people: late, never lost.
 //

@@ -252,6 +252,8 @@ std::optional<DialFailure> judge_transfer(const TransferEnd& end, ExchangeStage 
       failure.sentence = fmt::format("this machine cannot: {}", end.detail);
       return failure;
     default:
+      if (was_reset)
+        break;  // seen while libcurl looks whether it is connected, it is no RECV_ERROR
       failure.sentence = fmt::format("the server broke HTTP {}: {}", where, end.detail);
       return failure;
   }

@@ -260,9 +260,11 @@ class Spool(Place):
             contents = {}
             for message_id, (_, octets) in zip(ids, server.mailbox.mails):
                 contents.setdefault(message_id, set()).add(octets)
+            # What the server took shortly before a kill, and the store did not yet know, was sent again, the same;
+            # what the store knows is not.
+            self.finish(self.start(server.port, 40), 60)
+            self.assertEqual(len(server.mailbox.ids()), len(ids))
         self.assertEqual(len(contents), 40)
-        # Taken by the server, killed before its word arrived: at most one mail a kill is sent again, the same.
-        self.assertLessEqual(len(ids) - 40, 12)
         self.assertEqual({len(each) for each in contents.values()}, {1})
 
     def test_one_recipient_refused_does_not_lose_the_others(self):

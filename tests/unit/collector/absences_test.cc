@@ -6,6 +6,7 @@ namespace linkpilot::collector {
 namespace {
 
 using std::chrono::milliseconds;
+using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr NodeId kAway{1};
@@ -145,6 +146,21 @@ TEST_F(AbsencesTest, ANodeThatLeavesAgainIsWaitedForAnew) {
   EXPECT_TRUE(hold(LinkState::dead));
   pass(kGrace - milliseconds(1));
   EXPECT_TRUE(absences_.holds(kAway, now_));
+}
+
+TEST_F(AbsencesTest, WhoRestartsAgainAndAgainIsNotWaitedForForEver) {
+  Duration waited{};
+  while (absences_.leave(kAway, kGrace, now_) > Duration{}) {
+    EXPECT_TRUE(hold(LinkState::dead));
+    pass(seconds(4));
+    absences_.back(kAway, now_);
+    pass(seconds(1));
+    ASSERT_LT(waited += seconds(5), minutes(2));
+  }
+  EXPECT_EQ(waited, Absences::kInARowMax);
+  pass(Absences::kSettle);
+  EXPECT_EQ(absences_.take_ended(now_).at(0).alarms.size(), 1U);
+  EXPECT_EQ(absences_.leave(kAway, kGrace, now_), kGrace) << "another time";
 }
 
 TEST_F(AbsencesTest, OfTwoThatRestartTheOneStillAwayDecides) {

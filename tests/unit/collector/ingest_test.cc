@@ -252,6 +252,20 @@ TEST(IngestRestart, AnAgentThatStopsOrIsKilledIsNotWaitedFor) {
   EXPECT_EQ(bench.estimates.state(link(2, 1)), LinkState::dead);
 }
 
+TEST(IngestRestart, AnAgentThatOnlyEverSaysThatItRestartsHidesNothing) {
+  IngestBench bench;
+  bench.hello("a", "x");
+  bench.hello("b", "y");
+  bench.say("kb", "y", report(bench, 1, link(2, 1)));
+  for (int second = 0; second < 90; ++second) {
+    bench.say("ka", "x", Bye{ByeReason::restart});
+    bench.say("kb", "y", alarm(link(2, 1), LinkState::dead, true));
+    bench.pass(seconds(1));
+    bench.ingest.on_timer(bench.now, seconds(10));
+  }
+  EXPECT_EQ(bench.estimates.state(link(2, 1)), LinkState::dead);
+}
+
 TEST(IngestRestart, WithoutAGraceARestartIsNotWaitedFor) {
   IngestBench bench;
   bench.ingest.set_restart_grace(Duration{});

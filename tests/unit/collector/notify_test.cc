@@ -439,6 +439,16 @@ TEST_F(AlertBoardTest, IsBounded) {
   EXPECT_EQ(alerts_due(), static_cast<int>(AlertBoard::kBatchMax));
 }
 
+TEST_F(AlertBoardTest, IsBoundedWhileOneFaultChangesAndTheServerIsDown) {
+  Fault fault = link_fault(1, 2);
+  for (int i = 0; i < 5'000; ++i) {
+    fault.grade = i % 2 == 0 ? FaultGrade::degraded : FaultGrade::dead;
+    board.note(fault, {}, "", now.mono);
+  }
+  EXPECT_LE(board.size(), AlertBoard::kAlertsMax);
+  EXPECT_GT(board.counters().dropped, 0u);
+}
+
 TEST(HookQueue, KeepsTheIdInEachAttemptAndTheOrder) {
   HookSettings settings;
   settings.url = "http://x";

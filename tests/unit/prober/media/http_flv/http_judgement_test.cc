@@ -133,6 +133,8 @@ TEST(HttpJudgement, PutsLibcurlsResultsIntoStagesAndKinds) {
              DialStage::tls, DialFault::tls_failed},
         Case{CURLE_SEND_ERROR, 0, "x", ExchangeStage::request, DialStage::request,
              DialFault::closed},
+        Case{CURLE_COULDNT_CONNECT, ECONNRESET, "Failed to connect to 127.0.0.1",
+             ExchangeStage::request, DialStage::request, DialFault::reset},
         Case{CURLE_GOT_NOTHING, 0, "Empty reply from server", ExchangeStage::response,
              DialStage::response, DialFault::closed},
         Case{CURLE_UNSUPPORTED_PROTOCOL, 0, "Received HTTP/0.9 when not allowed",
