@@ -127,12 +127,9 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys
   hooks.on_hello = [this](AgentRecord& agent, bool returned) { on_hello(agent, returned); };
   hooks.on_away = [this](const AgentRecord& agent, Duration grace) { tell_away(agent, grace); };
   hooks.on_link_state = [this](LinkId link) { note_link_state(link); };
-  hooks.on_sample = [this](const AgentRecord& agent, const LinkSample& sample, Now at) {
-    finder_.add(agent.id, sample, at);
-  };
-  hooks.on_report = [this](const AgentRecord& agent, const Report& report, Now at) {
-    finder_.close_report(agent.id, report.load, at);
-  };
+  hooks.on_report = [this](const AgentRecord& agent, const Report& report,
+                           std::span<const FoldedSample> folded,
+                           Now at) { finder_.add(agent.id, folded, report.load, at); };
   hooks.on_table_ack = [this](AgentRecord& agent) { note_loaded(agent); };
   hooks.on_probe_result = [this](NodeId from, const ProbeResult& result) {
     probes_.answer(from, result);
@@ -345,6 +342,8 @@ void Collector::publish_view() {
   view->faults = judge_.open();
   view->faults.insert(view->faults.end(), past_faults_.begin(), past_faults_.end());
   view->faults_suppressed = judge_.suppressed();
+  view->finder = finder_.figures();
+  view->shelf = shelf_.figures();
   view->mail = notifier_->figures();
   view->sinks = notifier_->sink_figures();
   view->estimates = estimates_.size();

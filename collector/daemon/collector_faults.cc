@@ -137,7 +137,7 @@ void Collector::judge_faults(Now now) {
 }
 
 void Collector::keep_evidence(const Fault& fault, const NodeTable& nodes, Now now) {
-  if (finder_.evidence() == nullptr) return;
+  if (finder_.evidence() == nullptr || !shelf_.has_room()) return;
   EvidenceRecord record =
       record_evidence(*finder_.evidence(), finder_.diagnosis(), finder_.options(),
                       finder_.maker().index(), nodes, now.wall);

@@ -17,8 +17,8 @@ constexpr std::array<std::pair<AgentTrouble, std::string_view>, 3> kTroubles{
 
 }  // namespace
 
-void AgentBook::add(NodeId node, const LinkSample& sample, LinkBook::Looked looked) {
-  optimizer::AgentLook& look = agents_[node].look;
+void AgentBook::count(const LinkSample& sample, LinkBook::Looked looked,
+                      optimizer::AgentLook& look) {
   look.scheduled += std::uint64_t{sample.sent} + sample.missed_by_us + sample.local_send_error;
   look.missed_by_us += sample.missed_by_us;
   look.send_errors += sample.local_send_error;
@@ -26,10 +26,9 @@ void AgentBook::add(NodeId node, const LinkSample& sample, LinkBook::Looked look
   look.links_skewed += looked.timed && looked.skewed ? 1U : 0U;
 }
 
-void AgentBook::close(NodeId node, const NodeLoad& load, Now at) {
-  Agent& agent = agents_[node];
-  agent.look.agent_cpu_permille = load.agent_cpu_permille;
-  agent.health.look(std::exchange(agent.look, {}), at, options_);
+void AgentBook::add(NodeId node, optimizer::AgentLook look, const NodeLoad& load, Now at) {
+  look.agent_cpu_permille = load.agent_cpu_permille;
+  agents_[node].look(look, at, options_);
 }
 
 bool AgentBook::credible(NodeId node) const { return since(node).mono.ns == 0; }
@@ -38,7 +37,7 @@ std::string AgentBook::trouble(NodeId node) const {
   const auto found = agents_.find(node);
   if (found == agents_.end()) return "";
   for (const auto& [trouble, text] : kTroubles) {
-    if (found->second.health.has(trouble)) return std::string(text);
+    if (found->second.has(trouble)) return std::string(text);
   }
   return "";
 }
@@ -47,7 +46,7 @@ Now AgentBook::since(NodeId node) const {
   const auto found = agents_.find(node);
   if (found == agents_.end()) return {};
   for (const auto& [trouble, text] : kTroubles) {
-    if (found->second.health.has(trouble)) return found->second.health.since(trouble);
+    if (found->second.has(trouble)) return found->second.since(trouble);
   }
   return {};
 }

@@ -14,10 +14,10 @@ namespace linkpilot::collector {
 
 class AgentBook {
  public:
-  // A sample of the report under way, and what its detector made of it.
-  void add(NodeId node, const LinkSample& sample, LinkBook::Looked looked);
-  // The report is complete.
-  void close(NodeId node, const NodeLoad& load, Now at);
+  // A sample of a report, and what its detector made of it.
+  static void count(const LinkSample& sample, LinkBook::Looked looked, optimizer::AgentLook& look);
+  // The report is complete: all its samples are counted.
+  void add(NodeId node, optimizer::AgentLook look, const NodeLoad& load, Now at);
   void forget(NodeId node) { agents_.erase(node); }
 
   // Its clock, its load or its sockets spoil its figures. Silence is not judged here.
@@ -28,11 +28,7 @@ class AgentBook {
   [[nodiscard]] Now since(NodeId node) const;
 
  private:
-  struct Agent {
-    optimizer::AgentHealth health;
-    optimizer::AgentLook look;  // of the report under way
-  };
-  std::map<NodeId, Agent> agents_;
+  std::map<NodeId, optimizer::AgentHealth> agents_;
   optimizer::AgentHealthOptions options_;
 };
 

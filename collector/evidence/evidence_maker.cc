@@ -90,8 +90,13 @@ std::uint16_t EvidenceMaker::end_of(PortId port) const {
 }
 
 void EvidenceMaker::cover(const LinkBook& links, MonoTime now) {
-  covered_.resize(links.pairs());
-  for (LinkBook::Place pair = 0; pair < links.pairs(); ++pair) {
+  // Far below kFresh, and above the pace at which alarms make rounds.
+  constexpr Duration kCoverEach = std::chrono::milliseconds(900);
+  const bool anew = covered_.empty() || now - covered_at_ >= kCoverEach;
+  covered_.resize(links.places());
+  if (!anew) return;
+  covered_at_ = now;
+  for (LinkBook::Place pair = 0; pair < links.places(); ++pair) {
     const bool fresh = links.fresh(pair, now);
     if (fresh == covered_[pair]) continue;
     const std::uint16_t from = end_of(links.link_of(pair).from);
@@ -150,7 +155,7 @@ void EvidenceMaker::add_finding(const NodeTable& nodes, const LinkBook& links, L
 
 void EvidenceMaker::find(const NodeTable& nodes, LinkBook& links, MonoTime now) {
   evidence_.findings.clear();
-  found_.assign(links.pairs(), false);
+  found_.assign(links.places(), false);
   const auto add = [&](LinkBook::Place pair) {
     if (found_[pair]) return;
     found_[pair] = true;

@@ -1,7 +1,7 @@
 // EvidenceMaker: what is known of the fleet at one moment as the localiser's record of evidence
 // (optimizer/localise/evidence.h), and what its indices stand for. Shape and coverage are kept from
-// one record to the next: a record costs a look at each pair's newest time, and work for those that
-// stand out. One thread.
+// one record to the next: a record costs work for those pairs that stand out, and once a second a
+// look at the newest time of each. One thread.
 #pragma once
 
 #include <cstdint>
@@ -60,8 +60,9 @@ class EvidenceMaker {
   std::string signature_;
   std::uint64_t generation_ = 0;  // of the book's places
   std::uint64_t shape_number_ = 0;
-  std::vector<bool> covered_;         // by pair, as counted in the coverage
-  std::vector<bool> found_;           // by pair, in this record
+  std::vector<bool> covered_;  // by place, as counted in the coverage
+  MonoTime covered_at_;
+  std::vector<bool> found_;           // by place, in this record
   std::map<LinkId, MonoTime> worse_;  // until when, at most kWorseMax
   std::uint64_t left_out_ = 0;
 };

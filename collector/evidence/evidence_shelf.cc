@@ -44,6 +44,13 @@ EvidenceShelf::~EvidenceShelf() {
   thread_.join();
 }
 
+bool EvidenceShelf::has_room() {
+  const std::lock_guard lock(mutex_);
+  if (waiting_.size() < kWaitingMax) return true;
+  ++figures_.dropped;
+  return false;
+}
+
 void EvidenceShelf::put(EvidenceRecord record) {
   {
     const std::lock_guard lock(mutex_);

@@ -17,14 +17,9 @@
 
 #include "base/result.h"
 #include "collector/evidence/evidence_record.h"
+#include "collector/evidence/finder_figures.h"
 
 namespace linkpilot::collector {
-
-struct ShelfFigures {
-  std::uint64_t written = 0;
-  std::uint64_t dropped = 0;  // too many waited, or too large
-  std::uint64_t failed = 0;   // the disk refused
-};
 
 // "/var/lib/linkpilot/collector.sqlite-evidence"
 [[nodiscard]] std::string evidence_directory(const std::string& store_path);
@@ -44,6 +39,8 @@ class EvidenceShelf {
   EvidenceShelf(const EvidenceShelf&) = delete;
   EvidenceShelf& operator=(const EvidenceShelf&) = delete;
 
+  // Whether `put` would keep a record now; who makes one asks first, since records can be large.
+  [[nodiscard]] bool has_room();
   void put(EvidenceRecord record);
   [[nodiscard]] ShelfFigures figures() const;
 

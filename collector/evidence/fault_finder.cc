@@ -21,12 +21,17 @@ void FaultFinder::set_rules(const FaultRules& rules) {
   options_.group_delay_ms = usual.group_delay_ms * rules.delay_enter_ms / usual.link_delay_ms;
 }
 
-void FaultFinder::add(NodeId node, const LinkSample& sample, Now at) {
-  agents_.add(node, sample, links_.add(sample, at));
-}
-
-void FaultFinder::close_report(NodeId node, const NodeLoad& load, Now at) {
-  agents_.close(node, load, at);
+void FaultFinder::add(NodeId node, std::span<const FoldedSample> samples, const NodeLoad& load,
+                      Now at) {
+  constexpr std::size_t kAhead = 3;
+  links_.find(samples, sessions_);
+  optimizer::AgentLook look;
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (i + kAhead < samples.size()) links_.expect(sessions_[i + kAhead]);
+    const LinkSample& sample = *samples[i].sample;
+    AgentBook::count(sample, links_.add(sessions_[i], sample, samples[i].at), look);
+  }
+  agents_.add(node, look, load, at);
 }
 
 void FaultFinder::note_state(LinkId link, LinkState state, Now now) {
@@ -79,7 +84,7 @@ void FaultFinder::note_doubts(Now now) {
 bool FaultFinder::due(Now now) const {
   const Duration since = now.mono - looked_;
   if (looked_.ns == 0 || since >= kRound) return true;
-  if (figures_.unconfirmed > 0 && since >= kRoundDoubt) return true;
+  if (unconfirmed_ > 0 && since >= kRoundDoubt) return true;
   return changed_ && since >= kRoundMin;
 }
 
@@ -103,10 +108,22 @@ void FaultFinder::look(NodeTable& nodes, Now now) {
   date_causes(now);
   note_doubts(now);
   requests_ = questioner_.ask(diagnosis_.questions, evidence, now.mono);
-  ++figures_.rounds;
-  figures_.findings = evidence.findings.size();
-  figures_.doubtful = diagnosis_.doubtful;
-  figures_.unconfirmed = diagnosis_.causes.size() - confirmed.size();
+  ++rounds_;
+  unconfirmed_ = diagnosis_.causes.size() - confirmed.size();
+}
+
+FinderFigures FaultFinder::figures() const {
+  FinderFigures out;
+  out.rounds = rounds_;
+  out.findings = evidence_ == nullptr ? 0 : evidence_->findings.size();
+  out.doubtful = diagnosis_.doubtful;
+  out.unconfirmed = unconfirmed_;
+  out.ends_left_out = maker_.left_out();
+  out.pairs = links_.pairs();
+  out.pairs_refused = links_.refused();
+  out.asked = questioner_.asked();
+  out.put_off = questioner_.put_off();
+  return out;
 }
 
 }  // namespace linkpilot::collector

@@ -8,12 +8,14 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "collector/evidence/agent_book.h"
 #include "collector/evidence/evidence_maker.h"
+#include "collector/evidence/finder_figures.h"
 #include "collector/evidence/link_book.h"
 #include "collector/evidence/questioner.h"
 #include "collector/faults/causes.h"
@@ -22,14 +24,6 @@
 #include "optimizer/localise/localise.h"
 
 namespace linkpilot::collector {
-
-struct FinderFigures {
-  std::uint64_t rounds = 0;
-  Duration last_took{};
-  std::uint64_t findings = 0;  // of the last round
-  std::uint64_t doubtful = 0;
-  std::uint64_t unconfirmed = 0;  // causes that are named but not confirmed yet
-};
 
 class FaultFinder {
  public:
@@ -46,8 +40,8 @@ class FaultFinder {
   void set_rules(const FaultRules& rules);
 
   // --- from ingest ---
-  void add(NodeId node, const LinkSample& sample, Now at);
-  void close_report(NodeId node, const NodeLoad& load, Now at);
+  // The samples of one report.
+  void add(NodeId node, std::span<const FoldedSample> samples, const NodeLoad& load, Now at);
   void note_state(LinkId link, LinkState state, Now now);
   void forget(NodeId node);
   // What an earlier run told and did not resolve: what was usual of its links is usual still.
@@ -67,13 +61,14 @@ class FaultFinder {
   [[nodiscard]] const LinkBook& links() const { return links_; }
   [[nodiscard]] const EvidenceMaker& maker() const { return maker_; }
   [[nodiscard]] const optimizer::LocaliseOptions& options() const { return options_; }
-  [[nodiscard]] const FinderFigures& figures() const { return figures_; }
+  [[nodiscard]] FinderFigures figures() const;
 
  private:
   void date_causes(Now now);
   void note_doubts(Now now);
 
   LinkBook links_;
+  std::vector<LinkBook::Session> sessions_;  // of the report under way; its memory is used again
   AgentBook agents_;
   EvidenceMaker maker_;
   optimizer::LocaliseOptions options_;
@@ -86,7 +81,8 @@ class FaultFinder {
   std::map<LinkId, MonoTime> doubts_;  // of the last round: since when
   Questioner questioner_;
   std::vector<ProbeRequest> requests_;
-  FinderFigures figures_;
+  std::uint64_t rounds_ = 0;
+  std::uint64_t unconfirmed_ = 0;  // causes of the last round that are not confirmed yet
   MonoTime looked_;
   bool changed_ = false;  // an alarm came since
 };

@@ -14,6 +14,11 @@ constexpr Duration kClockErrorMax = std::chrono::milliseconds(2);
 
 double book_milliseconds(Duration duration) { return static_cast<double>(duration.count()) * 1e-6; }
 
+// Of one that was answered.
+float mean_rtt_ms(const LinkSample& sample) {
+  return static_cast<float>(book_milliseconds(sample.rtt_sum) / sample.answered);
+}
+
 std::optional<double> mean_one_way(const OneWayDelay& delay) {
   if (delay.count == 0 || delay.error > kClockErrorMax) return {};
   return book_milliseconds(delay.sum) / delay.count;
@@ -39,16 +44,31 @@ optimizer::LinkLook look_of(const LinkSample& sample) {
 
 }  // namespace
 
-std::uint32_t LinkBook::find_or_create(LinkId link) {
-  if (const std::uint32_t found = index_.find(link); found != kNone) return found;
-  if (pairs_.size() >= pairs_max_ || link.from.node == link.to.node) {
+LinkBook::Place LinkBook::place_for(LinkId link) {
+  Place place = 0;
+  if (!free_.empty()) {
+    place = free_.back();
+    free_.pop_back();
+  } else {
+    place = static_cast<Place>(pairs_.size());
+    pairs_.emplace_back();
+    pulses_.emplace_back();
+    if (2 * place / kDetectorsEach == detectors_.size()) {
+      detectors_.emplace_back().reserve(kDetectorsEach);
+    }
+    detectors_.back().resize(detectors_.back().size() + 2);
+  }
+  pairs_[place].link = link;
+  return place;
+}
+
+LinkBook::Session LinkBook::find_or_create(LinkId link) {
+  if (const Session found = index_.find(link); found != kNone) return found;
+  if (pairs() >= pairs_max_ || link.from.node == link.to.node) {
     ++refused_;
     return kNone;
   }
-  const auto pair = static_cast<Place>(pairs_.size());
-  pairs_.push_back({link, {}, false});
-  newest_.emplace_back();
-  detectors_.resize(detectors_.size() + 2);
+  const Place pair = place_for(link);
   index_.add(link, 2 * pair);
   index_.add(link.reversed(), 2 * pair + 1);
   for (const NodeId node : {link.from.node, link.to.node}) {
@@ -58,91 +78,137 @@ std::uint32_t LinkBook::find_or_create(LinkId link) {
   return 2 * pair;
 }
 
-// Nothing stands out, and this sample does not change that.
-bool LinkBook::quiet(const Pair& pair, const Side& side, const LinkSample& sample) {
-  constexpr float kNearMs = 2.0F;
-  constexpr float kNearRatio = 0.02F;
-  const auto calm = [](const Side& each) { return !each.odd && each.health == LinkHealth::fine; };
-  if (side.usual_ms < 0.0F || sample.answered == 0 || sample.sent != sample.answered ||
-      !calm(pair.sides[0]) || !calm(pair.sides[1])) {
-    return false;
+void LinkBook::find(std::span<const FoldedSample> samples, std::vector<Session>& sessions) {
+  constexpr std::size_t kAhead = 8;
+  sessions.clear();
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    if (i + kAhead < samples.size()) index_.prefetch(samples[i + kAhead].sample->link);
+    const Session session = find_or_create(samples[i].sample->link);
+    if (session != kNone) __builtin_prefetch(&pulse(session), 1);
+    sessions.push_back(session);
   }
-  const auto mean =
-      static_cast<float>(book_milliseconds(sample.rtt_sum) / static_cast<double>(sample.answered));
-  return std::abs(mean - side.usual_ms) <= kNearMs + kNearRatio * side.usual_ms;
 }
 
-LinkBook::Looked LinkBook::add(const LinkSample& sample, Now at) {
-  const std::uint32_t place = find_or_create(sample.link);
-  if (place == kNone) return {};
-  const Place number = place / 2;
-  Pair& pair = pairs_[number];
-  Side& side = pair.sides[place % 2];
-  if (at.mono <= side.looked) return {};
-  side.looked = at.mono;
-  newest_[number] = std::max(newest_[number], at.mono);
+// This sample does not change that nothing stands out.
+bool LinkBook::Pulse::quiet(const LinkSample& sample) const {
+  if (!calm || sample.answered == 0 || sample.sent != sample.answered || sample.sent > kSentMax) {
+    return false;
+  }
+  return std::abs(mean_rtt_ms(sample) - usual_ms) <= near_ms;
+}
+
+LinkBook::Looked LinkBook::add(Session session, const LinkSample& sample, Now at) {
+  if (session == kNone) return {};
+  Pulse& line = pulse(session);
+  if (at.mono <= line.looked) return {};
+  if (line.quiet(sample) && !line.reaches_detector()) {
+    line.looked = at.mono;
+    line.rtt_ms[line.waiting++ % Pulse::kKept] = mean_rtt_ms(sample);
+    line.waiting_sent = static_cast<std::uint16_t>(line.waiting_sent + sample.sent);
+  } else {
+    look(session, sample, at);
+  }
+  return {line.timed, line.skewed};
+}
+
+void LinkBook::look(Session session, const LinkSample& sample, Now at) {
+  const Place number = session / 2;
+  const Pair& pair = pairs_[number];
+  Pulse& line = pulse(session);
+  optimizer::LinkLook look = look_of(sample);
+  if (line.quiet(sample)) {
+    look.looks += std::exchange(line.waiting, 0);
+    look.sent += std::exchange(line.waiting_sent, 0);
+  } else {
+    end_wait(session);
+  }
+  line.looked = at.mono;
   const MonoTime began = at.mono - sample.length;
-  const bool heeded =
-      !has_word(pair) && began >= pair.sides[0].revived && began >= pair.sides[1].revived;
-  if (heeded) {
-    side.judged = at.mono;
-    if (quiet(pair, side, sample) && side.waiting + 1 < kGathered) {
-      ++side.waiting;
-      side.waiting_sent += sample.sent;
-      return {side.timed, side.skewed};
-    }
-    optimizer::LinkDetector& detector = detectors_[place];
-    optimizer::LinkLook look = look_of(sample);
-    look.sent += std::exchange(side.waiting_sent, 0);
-    side.waiting = 0;
-    detector.look(look, options_);
-    side.odd = detector.odd(kOddNats);
-    side.timed = look.forward_ms && look.backward_ms && detector.settled(options_);
-    side.skewed = detector.skewed();
-    side.usual_ms = detector.learnt(options_) ? static_cast<float>(detector.rtt_ms()) : -1.0F;
+  if (!has_word(pair) && began >= pair.sides[0].revived && began >= pair.sides[1].revived) {
+    pairs_[number].sides[session % 2].judged = at.mono;
+    detector(session).look(look, options_);
+    line.timed = look.forward_ms && look.backward_ms && detector(session).settled(options_);
+    note_detector(session);
   }
   review(number, at);
-  return {side.timed, side.skewed};
+}
+
+// What waits reaches the detector: all but the newest ones as one look, those by themselves.
+void LinkBook::end_wait(Session session) {
+  Pulse& line = pulse(session);
+  if (line.waiting == 0) return;
+  const std::uint8_t waiting = std::exchange(line.waiting, 0);
+  const std::uint16_t sent = std::exchange(line.waiting_sent, 0);
+  const auto kept = static_cast<std::uint8_t>(std::min<std::size_t>(waiting, Pulse::kKept));
+  const std::uint32_t sent_each = std::uint32_t{sent} / waiting;
+  for (std::uint8_t i = kept; i > 0; --i) {
+    optimizer::LinkLook look;
+    look.looks = i == kept ? std::uint32_t{waiting} - kept + 1U : 1U;
+    look.sent = i == kept ? sent - sent_each * (kept - 1U) : sent_each;
+    look.rtt_ms =
+        static_cast<double>(line.rtt_ms[static_cast<std::size_t>(waiting - i) % Pulse::kKept]);
+    detector(session).look(look, options_);
+  }
+  pairs_[session / 2].sides[session % 2].judged = line.looked;
+}
+
+void LinkBook::note_detector(Session session) {
+  constexpr double kNearMs = 2.0;
+  constexpr double kNearSpreads = 4.0;
+  constexpr double kNearRatio = 0.02;
+  constexpr double kNearShare = 0.6;  // of what would be told
+  const optimizer::LinkDetector& found = detector(session);
+  Pulse& line = pulse(session);
+  pairs_[session / 2].sides[session % 2].odd = found.odd(kOddNats);
+  line.skewed = found.skewed();
+  if (!found.settled(options_)) return;
+  const double wide =
+      std::max(kNearMs, kNearSpreads * found.spread_ms(options_)) + kNearRatio * found.rtt_ms();
+  line.usual_ms = static_cast<float>(found.rtt_ms());
+  line.near_ms = static_cast<float>(std::min(wide, kNearShare * options_.delay_enter_ms));
 }
 
 void LinkBook::note_state(LinkId link, LinkState state, Now now) {
-  const std::uint32_t place = find_or_create(link);
-  if (place == kNone) return;
-  Side& side = pairs_[place / 2].sides[place % 2];
+  const Session session = find_or_create(link);
+  if (session == kNone) return;
+  Side& side = pairs_[session / 2].sides[session % 2];
   if (side.state != LinkState::alive && state == LinkState::alive) side.revived = now.mono;
   side.state = state;
-  review(place / 2, now);
+  review(session / 2, now);
 }
 
 void LinkBook::resume(LinkId link, double usual_rtt_ms, double usual_loss_ratio) {
-  const std::uint32_t place = find_or_create(link);
-  if (place == kNone) return;
-  detectors_[place].resume(usual_rtt_ms, usual_loss_ratio, -1, options_);
-  detectors_[place ^ 1U].resume(usual_rtt_ms, -1, usual_loss_ratio, options_);
-  for (Side& side : pairs_[place / 2].sides) side.odd = true;
-  list(place / 2);
+  const Session session = find_or_create(link);
+  if (session == kNone) return;
+  for (const Session each : {session, session ^ 1U}) {
+    end_wait(each);
+    pulse(each).calm = false;
+    pairs_[each / 2].sides[each % 2].odd = true;
+  }
+  detector(session).resume(usual_rtt_ms, usual_loss_ratio, -1, options_);
+  detector(session ^ 1U).resume(usual_rtt_ms, -1, usual_loss_ratio, options_);
+  list(session / 2);
 }
 
 void LinkBook::forget(NodeId node) {
-  std::vector<Pair> pairs;
-  std::vector<MonoTime> newest;
-  std::vector<optimizer::LinkDetector> detectors;
-  pairs.swap(pairs_);
-  newest.swap(newest_);
-  detectors.swap(detectors_);
-  index_.clear();
-  of_node_.clear();
-  odd_.clear();
+  if (node.value >= of_node_.size() || of_node_[node.value].empty()) return;
   ++generation_;
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    if (pairs[i].link.from.node == node || pairs[i].link.to.node == node) continue;
-    const std::uint32_t place = find_or_create(pairs[i].link);
-    pairs_[place / 2] = pairs[i];
-    pairs_[place / 2].listed = false;
-    newest_[place / 2] = newest[i];
-    detectors_[place] = detectors[2 * i];
-    detectors_[place + 1] = detectors[2 * i + 1];
-    if (stands_out(pairs[i])) list(place / 2);
+  const std::vector<Place> gone = std::exchange(of_node_[node.value], {});
+  for (const Place place : gone) {
+    const LinkId link = pairs_[place].link;
+    std::erase(of_node_[(link.from.node == node ? link.to : link.from).node.value], place);
+    pairs_[place] = {};
+    pulses_[place] = {};
+    detector(2 * place) = detector(2 * place + 1) = {};
+    free_.push_back(place);
+  }
+  std::erase_if(odd_, [this](Place place) { return !pairs_[place].listed; });
+  index_.clear();
+  for (Place place = 0; place < places(); ++place) {
+    const LinkId link = pairs_[place].link;
+    if (link.from.node == link.to.node) continue;  // no pair's
+    index_.add(link, 2 * place);
+    index_.add(link.reversed(), 2 * place + 1);
   }
 }
 
@@ -172,10 +238,12 @@ const std::vector<LinkBook::Place>& LinkBook::pairs_of(NodeId node) const {
   return node.value < of_node_.size() ? of_node_[node.value] : none;
 }
 
-bool LinkBook::speaks(const Pair& pair, unsigned side, MonoTime now) const {
-  const MonoTime judged = pair.sides[side].judged;
-  return judged.ns != 0 && now - judged <= kFresh && judged >= pair.sides[0].revived &&
-         judged >= pair.sides[1].revived;
+bool LinkBook::speaks(Place pair, unsigned side, MonoTime now) const {
+  const auto& sides = pairs_[pair].sides;
+  const Pulse& pulse = pulses_[pair].of[side];
+  const MonoTime judged = pulse.waiting > 0 ? pulse.looked : sides[side].judged;
+  return judged.ns != 0 && now - judged <= kFresh && judged >= sides[0].revived &&
+         judged >= sides[1].revived;
 }
 
 LinkHealth LinkBook::judge(Place number, unsigned direction, MonoTime now) const {
@@ -185,11 +253,11 @@ LinkHealth LinkBook::judge(Place number, unsigned direction, MonoTime now) const
   if (side.state == LinkState::dead) return LinkHealth::dead;
   // No answer comes back over a direction that is dead.
   if (back.state == LinkState::dead) return LinkHealth::unknown;
-  const bool near = speaks(pair, direction, now);
-  const bool far = speaks(pair, 1 - direction, now);
+  const bool near = speaks(number, direction, now);
+  const bool far = speaks(number, 1 - direction, now);
   if (!near && !far) return LinkHealth::unknown;
-  const optimizer::LinkDetector& ours = detectors_[2 * number + direction];
-  const optimizer::LinkDetector& theirs = detectors_[2 * number + 1 - direction];
+  const optimizer::LinkDetector& ours = detector(2 * number + direction);
+  const optimizer::LinkDetector& theirs = detector(2 * number + 1 - direction);
   if ((!near || ours.dead()) && (!far || theirs.dead())) return LinkHealth::dead;
   const auto slow = [](const optimizer::DirectionClaim& claim) { return claim.delay_ms > 0.0F; };
   const bool bad_near =
@@ -204,14 +272,11 @@ LinkHealth LinkBook::judge(Place number, unsigned direction, MonoTime now) const
   return bad_near || bad_far || lossy ? LinkHealth::degraded : LinkHealth::fine;
 }
 
-// Most links are fine and stay so: that costs a few octets of one line.
+// Most links are fine and stay so.
 void LinkBook::review(Place number, Now now) {
   Pair& pair = pairs_[number];
-  const bool quiet = std::all_of(pair.sides.begin(), pair.sides.end(), [](const Side& side) {
-    return !side.odd && side.state == LinkState::alive && side.health == LinkHealth::fine;
-  });
-  if (quiet) return;
-  for (unsigned direction = 0; direction < 2; ++direction) {
+  const auto calm = [&pair] { return pair.sides[0].calm() && pair.sides[1].calm(); };
+  for (unsigned direction = 0; direction < 2 && !calm(); ++direction) {
     Side& side = pair.sides[direction];
     const LinkHealth health = judge(number, direction, now.mono);
     const bool is_bad = health == LinkHealth::dead || health == LinkHealth::degraded;
@@ -224,22 +289,23 @@ void LinkBook::review(Place number, Now now) {
     if (health != side.health) side.health_since = now;
     side.health = health;
   }
+  for (Pulse& pulse : pulses_[number].of) pulse.calm = calm();
   if (stands_out(pair)) list(number);
 }
 
 LinkOutlook LinkBook::outlook(LinkId link, MonoTime now) const {
-  const std::uint32_t place = index_.find(link);
-  return place == kNone ? LinkOutlook{} : outlook_of(place / 2, place % 2, now);
+  const Session session = index_.find(link);
+  return session == kNone ? LinkOutlook{} : outlook_of(session / 2, session % 2, now);
 }
 
 LinkOutlook LinkBook::outlook_of(Place number, unsigned direction, MonoTime now) const {
   const Pair& pair = pairs_[number];
   const Side& side = pair.sides[direction];
-  const optimizer::LinkDetector& ours = detectors_[2 * number + direction];
-  const optimizer::LinkDetector& theirs = detectors_[2 * number + 1 - direction];
+  const optimizer::LinkDetector& ours = detector(2 * number + direction);
+  const optimizer::LinkDetector& theirs = detector(2 * number + 1 - direction);
   LinkOutlook out;
-  const bool near = speaks(pair, direction, now);
-  const bool far = speaks(pair, 1 - direction, now);
+  const bool near = speaks(number, direction, now);
+  const bool far = speaks(number, 1 - direction, now);
   if (side.state == LinkState::dead || near || far) {
     out.health = side.health;
     out.health_since = side.health_since;
@@ -269,13 +335,13 @@ LinkOutlook LinkBook::outlook_of(Place number, unsigned direction, MonoTime now)
 }
 
 optimizer::DirectionClaim LinkBook::near_claim(Place pair, unsigned direction, MonoTime now) const {
-  if (!speaks(pairs_[pair], direction, now)) return {};
-  return detectors_[2 * pair + direction].forward();
+  if (!speaks(pair, direction, now)) return {};
+  return detector(2 * pair + direction).forward();
 }
 
 optimizer::DirectionClaim LinkBook::far_claim(Place pair, unsigned direction, MonoTime now) const {
-  if (!speaks(pairs_[pair], 1 - direction, now)) return {};
-  return detectors_[2 * pair + 1 - direction].backward();
+  if (!speaks(pair, 1 - direction, now)) return {};
+  return detector(2 * pair + 1 - direction).backward();
 }
 
 }  // namespace linkpilot::collector

@@ -13,6 +13,12 @@ bool is_up(NodeId node, const NodeTable& nodes) {
   return found != nodes.end() && found->second.enrolled && !found->second.dead;
 }
 
+// Of nothing but links: if nobody measures them any more, nothing will ever tell that it is over.
+bool is_of_links(FaultScope scope) {
+  return scope == FaultScope::link || scope == FaultScope::region_pair ||
+         scope == FaultScope::isp_pair || scope == FaultScope::hop;
+}
+
 }  // namespace
 
 FaultJudge::FaultJudge(FaultRules rules, std::vector<Fault> open) : rules_(rules) {
@@ -75,9 +81,9 @@ void FaultJudge::review(const FleetFacts& facts, const Causes& causes, Now now,
     }
     const bool over =
         standing == FaultStanding::good && now.mono - open.good_since >= rules_.resolved_patience;
-    const bool forgotten = standing == FaultStanding::unknown && fault.scope == FaultScope::link &&
-                           is_up(fault.nodes.front(), facts.nodes) &&
-                           is_up(fault.nodes.back(), facts.nodes) &&
+    const bool forgotten = standing == FaultStanding::unknown && is_of_links(fault.scope) &&
+                           std::all_of(fault.nodes.begin(), fault.nodes.end(),
+                                       [&](NodeId node) { return is_up(node, facts.nodes); }) &&
                            now.mono - open.unknown_since >= kForgottenAfter;
     if (!over && !forgotten && standing != FaultStanding::left) {
       ++it;

@@ -17,6 +17,10 @@ void approach(float& mean, double value, double share) {
   mean += static_cast<float>(share * (value - static_cast<double>(mean)));
 }
 
+double one_way_share(std::uint32_t looks) {
+  return looks <= 1 ? kOneWayShare : 1.0 - std::pow(1.0 - kOneWayShare, looks);
+}
+
 }  // namespace
 
 void LinkDetector::look(const LinkLook& seen, const LinkDetectorOptions& options) {
@@ -51,7 +55,7 @@ void LinkDetector::look_at_delay(const LinkLook& look, const LinkDetectorOptions
          {std::pair{&forward_, *look.forward_ms}, std::pair{&backward_, *look.backward_ms}}) {
       OneWay& one_way = direction->one_way;
       if (!one_way.known) one_way = {static_cast<float>(value), static_cast<float>(value), true};
-      approach(one_way.now_ms, value, kOneWayShare);
+      approach(one_way.now_ms, value, one_way_share(look.looks));
     }
   }
   if (looks_ < options.looks_min) return;
@@ -75,9 +79,10 @@ void LinkDetector::look_at_delay(const LinkLook& look, const LinkDetectorOptions
 void LinkDetector::learn(const LinkLook& look, const LinkDetectorOptions& options) {
   const bool lossy = forward_.loss.bad() || backward_.loss.bad() || misses_.dead();
   // A plain mean at first.
+  const double looks = look.looks;
   const auto share = [&](bool deviates) {
-    if (deviates) return 1.0 / options.usual_seconds_deviating;
-    return std::max(1.0 / (1.0 + looks_), 1.0 / options.usual_seconds);
+    if (deviates) return std::min(1.0, looks / options.usual_seconds_deviating);
+    return std::max(looks / (looks + looks_), std::min(1.0, looks / options.usual_seconds));
   };
   const std::uint32_t arrived = look.sent - std::min(look.sent, look.lost_forward);
   approach(forward_usual_, static_cast<double>(look.lost_forward) / look.sent, share(lossy));
@@ -91,7 +96,7 @@ void LinkDetector::learn(const LinkLook& look, const LinkDetectorOptions& option
       approach(one_way->usual_ms, static_cast<double>(one_way->now_ms),
                share(deviating_ || skewed_));
     }
-    if (looks_ < kLooksCounted) ++looks_;
+    if (looks_ < kLooksCounted) looks_ += std::min(look.looks, kLooksCounted);
   }
 }
 

@@ -23,6 +23,7 @@
 namespace linkpilot::optimizer {
 
 struct LinkLook {
+  std::uint32_t looks = 1;  // seconds that it stands for, at least 1
   std::uint32_t sent = 0;
   std::uint32_t lost_forward = 0;
   std::uint32_t lost_backward = 0;
@@ -75,6 +76,10 @@ class LinkDetector {
   [[nodiscard]] double usual_rtt_ms() const { return static_cast<double>(usual_rtt_ms_); }
   // Median of the newest looks; zero before the first.
   [[nodiscard]] double rtt_ms() const { return rtt_.recent_median(5); }
+  // Of the round trip: half the distance between the outer quantiles.
+  [[nodiscard]] double spread_ms(const LinkDetectorOptions& options) const {
+    return rtt_.spread(options.delay);
+  }
   [[nodiscard]] double usual_loss_forward() const { return static_cast<double>(forward_usual_); }
   [[nodiscard]] double usual_loss_backward() const { return static_cast<double>(backward_usual_); }
   // Since the run of evidence began; zero where nothing speaks for loss.

@@ -235,21 +235,5 @@ TEST(EvidenceRecord, IsReadAsItWasWrittenAndGivesTheSameDiagnosis) {
   EXPECT_FALSE(decode_evidence("{}"));
 }
 
-TEST(FaultFinder, HoldsNoMorePairsThanItMay) {
-  LinkBook book(3);
-  const Now now{MonoTime{1'000'000'000'000}, UnixNanos{1'800'000'000'000'000'000}};
-  for (std::uint16_t peer = 2; peer < 100; ++peer) {
-    LinkSample sample;
-    sample.link = {{NodeId{1}, PortIndex{0}}, {NodeId{peer}, PortIndex{0}}};
-    sample.sent = sample.answered = 1;
-    sample.length = std::chrono::seconds(1);
-    (void)book.add(sample, now);
-  }
-  EXPECT_EQ(book.pairs(), 3u);
-  EXPECT_EQ(book.refused(), 95u);
-  book.forget(NodeId{2});
-  EXPECT_EQ(book.pairs(), 2u);
-}
-
 }  // namespace
 }  // namespace linkpilot::collector

@@ -112,16 +112,21 @@ class FaultFleet {
 
  private:
   std::vector<FaultChange> look() {
+    std::map<NodeId, std::vector<LinkSample>> samples;
     for (const auto& [link, each] : ways) {
       LinkState& said = said_.try_emplace(link, LinkState::alive).first->second;
       if (said != each.state) finder.note_state(link, each.state, now);
       said = each.state;
       histories_[link].state_reason = "confirmed by a peer";
-      if (each.heard && nodes.at(link.from.node).heard)
-        finder.add(link.from.node, sample(link), now);
+      if (each.heard && nodes.at(link.from.node).heard) {
+        samples[link.from.node].push_back(sample(link));
+      }
     }
     for (const auto& [id, facts] : nodes) {
-      if (facts.heard) finder.close_report(id, {}, now);
+      if (!facts.heard) continue;
+      std::vector<FoldedSample> folded;
+      for (const LinkSample& each : samples[id]) folded.push_back({&each, now});
+      finder.add(id, folded, {}, now);
     }
     finder.look(nodes, now);
     return judge.look({nodes, finder.links(), histories_, finder.causes()}, now);
