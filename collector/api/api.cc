@@ -10,6 +10,7 @@
 #include "collector/api/json_views.h"
 #include "collector/api/metrics.h"
 #include "collector/api/probe_order.h"
+#include "collector/evidence/evidence_shelf.h"
 #include "collector/ingest/link_text.h"
 #include "schemas/route_file_codec.h"
 
@@ -168,6 +169,24 @@ ApiResponse answer_faults(Query& query, const CollectorView& view) {
   return respond(faults);
 }
 
+// The record that was kept when the fault was told; collector/evidence/evidence_record.h.
+ApiResponse answer_evidence(Query& query, const CollectorView& view,
+                            const std::string& store_path) {
+  const std::string id = query.text("id");
+  const auto found = std::find_if(view.faults.begin(), view.faults.end(), [&](const Fault& fault) {
+    return !id.empty() && fault.id.starts_with(id);
+  });
+  const std::string whole = found == view.faults.end() ? id : found->id;
+  const Result<std::string> text = read_evidence_file(evidence_directory(store_path), whole);
+  if (text) return {200, "application/json", *text};
+  return respond(Refusal{
+      404,
+      "not_found",
+      fmt::format("no evidence of a fault \"{}\" is kept", id.substr(0, kNodeNameLengthMax)),
+      {},
+      "GET /v1/faults lists them; the newest 200 are kept"});
+}
+
 ApiResponse answer_samples(Query& query, const CollectorView& view, const std::string& store_path) {
   const std::uint64_t after = query.number("after", 0, std::uint64_t{1} << 62);
   const auto limit = static_cast<std::size_t>(
@@ -293,16 +312,19 @@ ApiResponse Api::dispatch(const ApiRequest& request) {
   if (request.path == "/v1/audit") return answer_audit(query, *view);
   if (request.path == "/v1/refused") return respond(refused_json(*view));
   if (request.path == "/v1/faults") return answer_faults(query, *view);
+  if (request.path == "/v1/faults/evidence") {
+    return answer_evidence(query, *view, options_.store_path);
+  }
   if (request.path == "/v1/events") return answer_events(query, events_);
   if (request.path == "/v1/samples") return answer_samples(query, *view, options_.store_path);
-  return respond(
-      Refusal{404,
-              "not_found",
-              "nothing at " + request.path.substr(0, 100),
-              {},
-              "/healthz /metrics /v1/status /v1/agents /v1/links /v1/samples /v1/routes "
-              "/v1/faults /v1/events /v1/plan /v1/hand /v1/audit /v1/refused, POST /v1/probe "
-              "/v1/hand /v1/mail/test"});
+  return respond(Refusal{404,
+                         "not_found",
+                         "nothing at " + request.path.substr(0, 100),
+                         {},
+                         "/healthz /metrics /v1/status /v1/agents /v1/links /v1/samples /v1/routes "
+                         "/v1/faults /v1/faults/evidence /v1/events /v1/plan /v1/hand /v1/audit "
+                         "/v1/refused, POST /v1/probe "
+                         "/v1/hand /v1/mail/test"});
 }
 
 std::optional<ApiResponse> Api::refuse_token(const ApiRequest& request) const {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/runtime/message_socket.h"
+#include "collector/evidence/finder_figures.h"
 #include "collector/faults/fault.h"
 #include "collector/hand/override.h"
 #include "collector/ingest/agent_record.h"
@@ -105,6 +106,8 @@ struct CollectorView {
   ProbeFigures probes;
   std::vector<Fault> faults;  // open ones by key, then resolved ones, oldest first
   std::uint64_t faults_suppressed = 0;
+  FinderFigures finder;
+  ShelfFigures shelf;
   MailFigures mail;
   SinkFigures sinks;
   std::uint64_t estimates = 0;

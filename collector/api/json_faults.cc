@@ -25,6 +25,8 @@ Json fault_json(const Fault& fault, UnixNanos now) {
               {"lasted_ms", ms((fault.open() ? now : fault.resolved) - fault.since)},
               {"events", fault.events},
               {"detail", fault.detail},
+              {"confidence", fault.confidence},
+              {"could_be", fault.could_be},
               {"outcome", fault.outcome},
               {"links_total", fault.links_total},
               {"routes_total", fault.routes_total},

@@ -254,14 +254,27 @@ void write_faults(MetricsPage& page, const CollectorView& view) {
     if (fault.open()) ++open[{fault.scope, fault.grade}];
   }
   page.family("linkpilot_collector_faults_open");
-  for (const FaultScope scope :
-       {FaultScope::region, FaultScope::node, FaultScope::port, FaultScope::link}) {
+  for (const FaultScope scope : kFaultScopes) {
     for (const FaultGrade grade : {FaultGrade::degraded, FaultGrade::dead}) {
       page.sample(count(open[{scope, grade}]), {{"scope", std::string(to_string(scope))},
                                                 {"grade", std::string(to_string(grade))}});
     }
   }
   page.one("linkpilot_collector_faults_suppressed_total", count(view.faults_suppressed));
+  page.one("linkpilot_collector_localiser_rounds_total", count(view.finder.rounds));
+  page.one("linkpilot_collector_localiser_findings", count(view.finder.findings));
+  page.one("linkpilot_collector_localiser_findings_doubtful", count(view.finder.doubtful));
+  page.one("linkpilot_collector_localiser_causes_unconfirmed", count(view.finder.unconfirmed));
+  page.one("linkpilot_collector_localiser_nodes_left_out_total", count(view.finder.ends_left_out));
+  page.one("linkpilot_collector_detector_pairs", count(view.finder.pairs));
+  page.one("linkpilot_collector_detector_samples_refused_total", count(view.finder.pairs_refused));
+  page.family("linkpilot_collector_bursts_total");
+  page.sample(count(view.finder.asked), {{"outcome", "asked"}});
+  page.sample(count(view.finder.put_off), {{"outcome", "put_off"}});
+  page.family("linkpilot_collector_evidence_records_total");
+  page.sample(count(view.shelf.written), {{"outcome", "written"}});
+  page.sample(count(view.shelf.dropped), {{"outcome", "dropped"}});
+  page.sample(count(view.shelf.failed), {{"outcome", "failed"}});
   const MailCounters& mail = view.mail.counters;
   page.one("linkpilot_collector_mail_enabled", view.mail.enabled ? 1 : 0);
   page.one("linkpilot_collector_mail_spool_mails", count(view.mail.waiting));

@@ -109,6 +109,8 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys
       plans_(plan_rules_of(config, keys.probing, keys.probing_older),
              static_cast<std::uint64_t>(started_.ns / 1'000)),
       publisher_(keys.signing, epoch_, {config.routing.soft_expiry, config.routing.hard_expiry}),
+      finder_(config.faults),
+      shelf_(evidence_directory(config.store.path)),
       judge_(config.faults, restored.open_faults),
       past_faults_(restored.past_faults.begin(), restored.past_faults.end()),
       notifier_(make_notifier(restored)),
@@ -125,6 +127,9 @@ Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys
   hooks.on_hello = [this](AgentRecord& agent, bool returned) { on_hello(agent, returned); };
   hooks.on_away = [this](const AgentRecord& agent, Duration grace) { tell_away(agent, grace); };
   hooks.on_link_state = [this](LinkId link) { note_link_state(link); };
+  hooks.on_report = [this](const AgentRecord& agent, const Report& report,
+                           std::span<const FoldedSample> folded,
+                           Now at) { finder_.add(agent.id, folded, report.load, at); };
   hooks.on_table_ack = [this](AgentRecord& agent) { note_loaded(agent); };
   hooks.on_probe_result = [this](NodeId from, const ProbeResult& result) {
     probes_.answer(from, result);
@@ -173,6 +178,7 @@ void Collector::restore(const Restored& restored) {
         ingest_->refold(row.node, std::get<Report>(*message), row.received, now);
       });
   if (!status) tell(EventLevel::warn, "history_unreadable", "", status.error().message);
+  for (const Fault& fault : restored.open_faults) finder_.resume(fault);
   replay_deaths(events_->newest(EventLog::kEventsHeld).events, agents_, estimates_, now);
 }
 
@@ -264,6 +270,7 @@ void Collector::on_pulse() {
   }
   ingest_->on_timer(now, config_.routing.silent_after);
   watch_nodes(now);
+  judge_faults(now);
   watch_hand(now);
   update_plans(now);
   answer_durable(0);
@@ -335,6 +342,8 @@ void Collector::publish_view() {
   view->faults = judge_.open();
   view->faults.insert(view->faults.end(), past_faults_.begin(), past_faults_.end());
   view->faults_suppressed = judge_.suppressed();
+  view->finder = finder_.figures();
+  view->shelf = shelf_.figures();
   view->mail = notifier_->figures();
   view->sinks = notifier_->sink_figures();
   view->estimates = estimates_.size();
@@ -373,6 +382,7 @@ void Collector::reconfigure(const CollectorConfig& config) {
   publisher_.set_lifetimes({config_.routing.soft_expiry, config_.routing.hard_expiry});
   store_->reconfigure(config_.store.retention, config_.store.size_max,
                       config_.store.commit_interval);
+  finder_.set_rules(config_.faults);
   ingest_->set_restart_grace(config_.routing.restart_grace);
   judge_.set_rules(config_.faults);
   notifier_->reconfigure({config_.mail, config_.alerts, config_.webhook});

@@ -24,6 +24,8 @@
 #include "collector/api/probe_desk.h"
 #include "collector/config/config.h"
 #include "collector/daemon/entrances.h"
+#include "collector/evidence/evidence_shelf.h"
+#include "collector/evidence/fault_finder.h"
 #include "collector/faults/fault_judge.h"
 #include "collector/faults/route_moves.h"
 #include "collector/hand/audit_log.h"
@@ -150,13 +152,14 @@ class Collector {
   void note_loaded(const AgentRecord& agent);
 
   // collector_faults.cc: what is wrong and worth telling
-  [[nodiscard]] NodeTable node_table() const;
+  [[nodiscard]] NodeTable node_table(Now now) const;
   [[nodiscard]] std::unique_ptr<Notifier> make_notifier(Restored& restored);
   [[nodiscard]] FaultBackground background_of(const Fault& fault) const;
   [[nodiscard]] std::vector<Fault> faults_lately() const;
   [[nodiscard]] FleetState fleet_state() const;
-  void judge_faults(const std::vector<optimizer::LinkBelief>& links, Now now);
+  void judge_faults(Now now);
   void tell_fault(const FaultChange& change);
+  void keep_evidence(const Fault& fault, const NodeTable& nodes, Now now);
 
   // collector_plan.cc: who measures what
   [[nodiscard]] std::vector<Node> planned_nodes() const;
@@ -187,6 +190,8 @@ class Collector {
   PlanKeeper plans_;
   Publisher publisher_;
   ProbeDesk probes_;
+  FaultFinder finder_;
+  EvidenceShelf shelf_;
   FaultJudge judge_;
   DampedLinks damped_links_;
   RouteMoves moves_;

@@ -4,12 +4,15 @@
 #include <algorithm>
 
 #include "collector/daemon/collector.h"
+#include "schemas/codec.h"
 
 namespace linkpilot::collector {
 
 namespace {
 
 constexpr std::size_t kPastFaultsHeld = 200;
+// An agent that was there before a restart of the collector is not missed for so long.
+constexpr Duration kAwaitedFor = std::chrono::seconds(60);
 
 std::string_view event_name(FaultEvent event) {
   switch (event) {
@@ -25,7 +28,7 @@ std::string_view event_name(FaultEvent event) {
 
 }  // namespace
 
-NodeTable Collector::node_table() const {
+NodeTable Collector::node_table(Now now) const {
   NodeTable nodes;
   for (const auto& [id, agent] : agents_) {
     if (!agent.profile) continue;
@@ -34,6 +37,10 @@ NodeTable Collector::node_table() const {
     facts.region = agent.profile->region;
     facts.enrolled = agent.enrolled;
     facts.heard = agent.heard();
+    facts.heard_at = agent.last_heard_at;
+    facts.awaited = agent.away() || (agent.state == AgentState::never_seen &&
+                                     now.mono - started_mono_ < kAwaitedFor);
+    for (const Port& port : agent.profile->ports) facts.isps.push_back(port.isp);
     facts.dead = agent.dead;
     facts.dead_reason = agent.dead_reason;
     facts.dead_since = agent.dead_since;
@@ -105,10 +112,20 @@ FleetState Collector::fleet_state() const {
   return fleet;
 }
 
-void Collector::judge_faults(const std::vector<optimizer::LinkBelief>& links, Now now) {
-  const NodeTable nodes = node_table();
-  trails_.look(links, ingest_->histories(), now);
-  for (FaultChange& change : judge_.look({nodes, links, ingest_->histories()}, now)) {
+void Collector::judge_faults(Now now) {
+  if (!finder_.due(now)) return;
+  NodeTable nodes = node_table(now);
+  finder_.look(nodes, now);
+  for (const ProbeRequest& request : finder_.take_requests()) {
+    const auto agent = agents_.find(request.link.from.node);
+    if (agent == agents_.end() || !agent->second.connection) continue;
+    // Its probes come with the ordinary samples: no answer is waited for.
+    entrances_->send(agent->second.connection->connection,
+                     schemas::encode(CollectorMessage(request)));
+  }
+  const FleetFacts facts{nodes, finder_.links(), ingest_->histories(), finder_.causes()};
+  for (FaultChange& change : judge_.look(facts, now)) {
+    if (change.event == FaultEvent::opened) keep_evidence(change.fault, nodes, now);
     moves_.explain(change.fault, nodes);
     if (change.fault.open()) judge_.note_routes(change.fault);
     notifier_->tell(change, now);
@@ -119,9 +136,20 @@ void Collector::judge_faults(const std::vector<optimizer::LinkBelief>& links, No
   }
 }
 
+void Collector::keep_evidence(const Fault& fault, const NodeTable& nodes, Now now) {
+  if (finder_.evidence() == nullptr || !shelf_.has_room()) return;
+  EvidenceRecord record =
+      record_evidence(*finder_.evidence(), finder_.diagnosis(), finder_.options(),
+                      finder_.maker().index(), nodes, now.wall);
+  record.fault = fault.id;
+  record.key = fault.key;
+  shelf_.put(std::move(record));
+}
+
 void Collector::tell_fault(const FaultChange& change) {
   const Fault& fault = change.fault;
-  const std::string node = fault.scope == FaultScope::node ? fault.members.front() : "";
+  const bool of_node = fault.scope == FaultScope::node || fault.scope == FaultScope::agent;
+  const std::string node = of_node ? fault.members.front() : "";
   std::string detail =
       fmt::format("{} {} ({}): {}", subject_of(fault), to_string(fault.grade), fault.id,
                   change.event == FaultEvent::resolved ? fault.outcome : fault.detail);

@@ -51,6 +51,7 @@ void Collector::on_scan(Result<DirectoryScan> scan) {
     } else {
       ingest_->on_revoked(agent.id);
       ingest_->forget(agent.id);
+      finder_.forget(agent.id);
       publisher_.forget(agent.id);
       tell(EventLevel::warn, "agent_revoked", agent.name, "its key file is gone");
     }

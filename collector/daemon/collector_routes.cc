@@ -154,8 +154,6 @@ bool Collector::may_solve(Now now) {
 void Collector::solve_tick() {
   const Now now = clock_.now();
   if (hand_.frozen() != nullptr || !may_solve(now)) {
-    judge_faults(beliefs(now), now);
-    rest_from_ticks(clock_.now().mono - now.mono);
     if (hand_.frozen() == nullptr) return;
     changed_links_.clear();
     renew_tables(now);
@@ -186,6 +184,7 @@ void Collector::note_link_state(LinkId link) {
   changed_links_.push_back(link);
   const Now now = clock_.now();
   const LinkState state = estimates_.state(link);
+  finder_.note_state(link, state, now);
   if (state == LinkState::alive) {
     troubled_.erase(link);
     plans_.warm_link(link, now.mono);
@@ -303,7 +302,7 @@ void Collector::on_outcome(SolveOutcome outcome) {
 }
 
 void Collector::look_at(const std::vector<optimizer::LinkBelief>& links, Now now) {
-  judge_faults(links, now);
+  trails_.look(links, ingest_->histories(), now);
   for (const DampingChange& change : damped_links_.look(links)) {
     events_->add({0, now.wall, change.damped ? EventLevel::warn : EventLevel::info,
                   change.damped ? "link_damped" : "link_trusted", "",

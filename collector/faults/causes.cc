@@ -9,15 +9,7 @@ namespace linkpilot::collector {
 
 namespace {
 
-// A node is blamed for its links when at least two peers complain, and two thirds of those that
-// are measured.
-constexpr std::size_t kHubPeersMin = 2;
-
-struct BadPair {
-  std::vector<LookedLink> links;
-  bool explained = false;
-};
-using BadPairs = std::map<NodePair, BadPair>;
+using optimizer::CauseKind;
 
 Now earlier(Now a, Now b) {
   if (a.mono == MonoTime{}) return b;
@@ -25,186 +17,19 @@ Now earlier(Now a, Now b) {
   return a.mono <= b.mono ? a : b;
 }
 
-NodeId other_end(NodePair pair, NodeId node) {
-  return pair.first == node ? pair.second : pair.first;
+std::string pair_key(std::string_view what, const std::string& a, const std::string& b) {
+  return a < b ? fmt::format("{}:{}:{}", what, a, b) : fmt::format("{}:{}:{}", what, b, a);
 }
 
-// Grade and times from the links: dead if at least half of the pairs are.
-void judge_links(Cause& cause) {
-  std::map<NodePair, bool> dead;
-  Now dead_since{};
-  Now degraded_since{};
-  for (const LookedLink& link : cause.links) {
-    cause.since = earlier(cause.since, link.watch->bad_since());
-    if (link.watch->health() == LinkHealth::dead) {
-      dead[pair_of(link.link)] = true;
-      dead_since = earlier(dead_since, link.watch->health_since());
-    } else {
-      dead.emplace(pair_of(link.link), false);
-      degraded_since = earlier(degraded_since, link.watch->health_since());
-    }
-  }
-  const auto deaths = static_cast<std::size_t>(
-      std::count_if(dead.begin(), dead.end(), [](const auto& each) { return each.second; }));
-  cause.grade = deaths * 2 >= dead.size() && deaths > 0 ? FaultGrade::dead : FaultGrade::degraded;
-  cause.grade_since = cause.grade == FaultGrade::dead ? dead_since : degraded_since;
+const std::string& region_of(NodeId node, const NodeTable& nodes) {
+  static const std::string none;
+  const auto found = nodes.find(node);
+  return found == nodes.end() ? none : found->second.region;
 }
 
-class Explainer {
- public:
-  Explainer(const NodeTable& nodes, const std::vector<LookedLink>& links, const KnownFaults& known)
-      : nodes_(nodes), known_(known) {
-    for (const LookedLink& link : links) {
-      if (link.watch->health() != LinkHealth::unknown) {
-        peers_[link.link.from.node].insert(link.link.to.node);
-        peers_[link.link.to.node].insert(link.link.from.node);
-      }
-      if (link.bad()) bad_[pair_of(link.link)].links.push_back(link);
-    }
-  }
-
-  void explain_dead_nodes(const std::map<NodeId, Now>& dead_since) {
-    std::set<NodeId> told_by_region;
-    for (const auto& [key, fault] : known_.by_key) {
-      if (fault->scope == FaultScope::region)
-        blame_region(fault->region, dead_since, told_by_region);
-    }
-    std::map<std::string, std::pair<std::size_t, std::size_t>> regions;  // dead, all
-    for (const auto& [id, node] : nodes_) {
-      if (!node.enrolled || node.region.empty()) continue;
-      auto& [dead, all] = regions[node.region];
-      ++all;
-      // A node that was told of by itself is not told again with its region.
-      if (dead_since.contains(id) && !known_.has(node_key(node.name))) ++dead;
-    }
-    for (const auto& [region, count] : regions) {
-      if (count.first >= 2 && count.first == count.second) {
-        blame_region(region, dead_since, told_by_region);
-      }
-    }
-    for (const auto& [id, since] : dead_since) {
-      if (told_by_region.contains(id)) continue;
-      const NodeFacts& node = nodes_.at(id);
-      Cause cause;
-      cause.scope = FaultScope::node;
-      cause.nodes = {id};
-      cause.since = {since.mono, node.dead_since.ns > 0 ? node.dead_since : since.wall};
-      cause.grade_since = since;
-      causes_.emplace(node_key(node.name), std::move(cause));
-    }
-  }
-
-  void explain_links() {
-    keep_known_links();
-    for (const auto& [id, node] : nodes_) {
-      if (known_.has(node_key(node.name)) || has_known_port(node)) blame_node(id);
-    }
-    for (;;) {
-      std::size_t best = 0;
-      NodeId hub;
-      for (const auto& [id, node] : nodes_) {
-        const std::size_t complaints = complaints_of(id);
-        if (complaints < kHubPeersMin || complaints * 3 < peers_[id].size() * 2) continue;
-        if (complaints > best) {
-          best = complaints;
-          hub = id;
-        }
-      }
-      if (best == 0) break;
-      blame_node(hub);
-    }
-    for (auto& [pair, bad] : bad_) {
-      if (!bad.explained) blame_pair(pair, bad);
-    }
-  }
-
-  [[nodiscard]] Causes take() { return std::move(causes_); }
-
- private:
-  void blame_region(const std::string& region, const std::map<NodeId, Now>& dead_since,
-                    std::set<NodeId>& told) {
-    Cause cause;
-    cause.scope = FaultScope::region;
-    cause.region = region;
-    for (const auto& [id, node] : nodes_) {
-      if (node.region != region || !node.enrolled) continue;
-      cause.nodes.push_back(id);
-      const auto dead = dead_since.find(id);
-      if (dead == dead_since.end()) continue;
-      told.insert(id);
-      cause.since = earlier(cause.since, {dead->second.mono, node.dead_since});
-      cause.grade_since = earlier(cause.grade_since, dead->second);
-    }
-    if (cause.grade_since.mono == MonoTime{}) return;  // none of them is dead any more
-    causes_.emplace(region_key(region), std::move(cause));
-  }
-
-  [[nodiscard]] bool has_known_port(const NodeFacts& node) const {
-    for (std::uint8_t port = 0; port < node.ports; ++port) {
-      if (known_.has(port_key(node.name, PortIndex{port}))) return true;
-    }
-    return false;
-  }
-
-  void keep_known_links() {
-    for (auto& [pair, bad] : bad_) {
-      if (known_.has(link_key(pair, nodes_))) blame_pair(pair, bad);
-    }
-  }
-
-  [[nodiscard]] std::size_t complaints_of(NodeId node) const {
-    std::size_t count = 0;
-    for (const auto& [pair, bad] : bad_) {
-      if (!bad.explained && (pair.first == node || pair.second == node)) ++count;
-    }
-    return count;
-  }
-
-  void blame_pair(NodePair pair, BadPair& bad) {
-    bad.explained = true;
-    Cause cause;
-    cause.nodes = {pair.first, pair.second};
-    cause.links = bad.links;
-    judge_links(cause);
-    causes_.emplace(link_key(pair, nodes_), std::move(cause));
-  }
-
-  void blame_node(NodeId node) {
-    Cause cause;
-    cause.scope = FaultScope::node;
-    cause.nodes = {node};
-    std::set<PortIndex> ports;
-    std::set<NodeId> peers;
-    for (auto& [pair, bad] : bad_) {
-      if (bad.explained || (pair.first != node && pair.second != node)) continue;
-      bad.explained = true;
-      peers.insert(other_end(pair, node));
-      for (const LookedLink& link : bad.links) {
-        cause.links.push_back(link);
-        ports.insert(link.link.from.node == node ? link.link.from.port : link.link.to.port);
-      }
-    }
-    if (cause.links.empty()) return;
-    cause.peers = peers.size();
-    cause.peers_measured = peers_[node].size();
-    judge_links(cause);
-    const NodeFacts& facts = nodes_.at(node);
-    std::string key = node_key(facts.name);
-    // All through one of several ports: it is the port.
-    if (facts.ports > 1 && ports.size() == 1 && !known_.has(key)) {
-      cause.scope = FaultScope::port;
-      cause.port = *ports.begin();
-      key = port_key(facts.name, cause.port);
-    }
-    causes_.emplace(std::move(key), std::move(cause));
-  }
-
-  const NodeTable& nodes_;
-  const KnownFaults& known_;
-  std::map<NodeId, std::set<NodeId>> peers_;  // with a link that is measured
-  BadPairs bad_;
-  Causes causes_;
-};
+bool is_of(const std::vector<NodeId>& some, NodeId node) {
+  return std::find(some.begin(), some.end(), node) != some.end();
+}
 
 }  // namespace
 
@@ -221,17 +46,170 @@ std::string port_key(const std::string& name, PortIndex port) {
 }
 std::string region_key(const std::string& region) { return "region:" + region; }
 std::string link_key(NodePair pair, const NodeTable& nodes) {
-  const std::string a = name_of(pair.first, nodes);
-  const std::string b = name_of(pair.second, nodes);
-  return a < b ? fmt::format("link:{}:{}", a, b) : fmt::format("link:{}:{}", b, a);
+  return pair_key("link", name_of(pair.first, nodes), name_of(pair.second, nodes));
 }
 
-Causes find_causes(const NodeTable& nodes, const std::map<NodeId, Now>& dead_since,
-                   const std::vector<LookedLink>& links, const KnownFaults& known) {
-  Explainer explainer(nodes, links, known);
-  explainer.explain_dead_nodes(dead_since);
-  explainer.explain_links();
-  return explainer.take();
+std::string key_of(const Cause& cause, const NodeTable& nodes) {
+  const auto node = [&](std::size_t i) { return name_of(cause.nodes.at(i), nodes); };
+  const auto name = [&](std::size_t i) { return cause.names.at(i); };
+  switch (cause.kind) {
+    case CauseKind::agent:
+      return "agent:" + node(0);
+    case CauseKind::node:
+      return node_key(node(0));
+    case CauseKind::port:
+      return port_key(node(0), cause.port);
+    case CauseKind::edge_service:
+      return "service:" + node(0);
+    case CauseKind::link:
+      return link_key({cause.nodes.at(0), cause.nodes.at(1)}, nodes);
+    case CauseKind::region_pair:
+      return pair_key("regions", name(0), name(1));
+    case CauseKind::isp_pair:
+      return pair_key("isps", name(0), name(1));
+    case CauseKind::region_cut:
+      return region_key(cause.region);
+    case CauseKind::hop:
+      return "hop:" + name(0);
+    case CauseKind::relay_push:
+      return fmt::format("push:{}:{}", node(0), node(1));
+    case CauseKind::stream:
+      return "stream:" + name(0);
+    case CauseKind::vendor:
+      return "vendor:" + name(0);
+    case CauseKind::collector:
+      return "collector:network";
+  }
+  return "";
+}
+
+optimizer::CauseKind kind_of(FaultScope scope) {
+  switch (scope) {
+    case FaultScope::region:
+      return CauseKind::region_cut;
+    case FaultScope::node:
+      return CauseKind::node;
+    case FaultScope::port:
+      return CauseKind::port;
+    case FaultScope::link:
+      return CauseKind::link;
+    case FaultScope::agent:
+      return CauseKind::agent;
+    case FaultScope::service:
+      return CauseKind::edge_service;
+    case FaultScope::region_pair:
+      return CauseKind::region_pair;
+    case FaultScope::isp_pair:
+      return CauseKind::isp_pair;
+    case FaultScope::hop:
+      return CauseKind::hop;
+    case FaultScope::relay_push:
+      return CauseKind::relay_push;
+    case FaultScope::stream:
+      return CauseKind::stream;
+    case FaultScope::vendor:
+      return CauseKind::vendor;
+    case FaultScope::collector:
+      return CauseKind::collector;
+  }
+  return CauseKind::link;
+}
+
+FaultScope scope_of(optimizer::CauseKind kind) {
+  for (const FaultScope scope : kFaultScopes) {
+    if (kind_of(scope) == kind) return scope;
+  }
+  return FaultScope::link;
+}
+
+void judge_links(Cause& cause) {
+  std::map<NodePair, bool> dead;
+  Now dead_since{};
+  Now degraded_since{};
+  for (const LookedLink& link : cause.links) {
+    cause.since = earlier(cause.since, link.outlook.bad_since);
+    if (link.outlook.health == LinkHealth::dead) {
+      dead[pair_of(link.link)] = true;
+      dead_since = earlier(dead_since, link.outlook.health_since);
+    } else {
+      dead.emplace(pair_of(link.link), false);
+      if (!link.outlook.bad()) continue;  // of a group, too weak to be bad by itself
+      degraded_since = earlier(degraded_since, link.outlook.health_since);
+    }
+  }
+  const auto deaths = static_cast<std::size_t>(
+      std::count_if(dead.begin(), dead.end(), [](const auto& each) { return each.second; }));
+  cause.grade = deaths * 2 >= dead.size() && deaths > 0 ? FaultGrade::dead : FaultGrade::degraded;
+  cause.grade_since = cause.grade == FaultGrade::dead ? dead_since : degraded_since;
+}
+
+bool covers(const Fault& fault, const Cause& cause, const NodeTable& nodes) {
+  const bool of_nodes = cause.scope == FaultScope::link || cause.scope == FaultScope::port ||
+                        cause.scope == FaultScope::node;
+  if (!of_nodes || cause.nodes.empty()) return false;
+  const auto is_about = [&](NodeId node) { return is_of(fault.nodes, node); };
+  switch (fault.scope) {
+    case FaultScope::region:
+      return std::any_of(cause.nodes.begin(), cause.nodes.end(), is_about);
+    case FaultScope::node:
+      return cause.scope != FaultScope::node &&
+             std::any_of(cause.nodes.begin(), cause.nodes.end(), is_about);
+    case FaultScope::port:
+      return cause.scope == FaultScope::link &&
+             std::any_of(cause.links.begin(), cause.links.end(), [&](const LookedLink& each) {
+               const PortId port{fault.nodes.front(), fault.port};
+               return each.link.from == port || each.link.to == port;
+             });
+    case FaultScope::region_pair: {
+      if (cause.scope != FaultScope::link || fault.members.size() != 2) return false;
+      const std::string& a = region_of(cause.nodes.front(), nodes);
+      const std::string& b = region_of(cause.nodes.back(), nodes);
+      return std::minmax(a, b) == std::minmax(fault.members[0], fault.members[1]);
+    }
+    case FaultScope::isp_pair:
+    case FaultScope::hop:
+      // Those that it was told with.
+      return cause.scope == FaultScope::link &&
+             std::any_of(cause.links.begin(), cause.links.end(), [&](const LookedLink& each) {
+               return std::any_of(fault.links.begin(), fault.links.end(),
+                                  [&](const FaultLink& told) { return told.link == each.link; });
+             });
+    case FaultScope::link:
+    case FaultScope::agent:
+    case FaultScope::service:
+    case FaultScope::relay_push:
+    case FaultScope::stream:
+    case FaultScope::vendor:
+    case FaultScope::collector:
+      return false;
+  }
+  return false;
+}
+
+void absorb_cause(Cause& into, const Fault& fault, const Cause& of) {
+  into.kind = kind_of(fault.scope);
+  into.scope = fault.scope;
+  into.nodes = fault.nodes;
+  into.port = fault.port;
+  into.region = fault.region;
+  if (fault.scope == FaultScope::region_pair || fault.scope == FaultScope::isp_pair ||
+      fault.scope == FaultScope::hop) {
+    into.names = fault.members;
+  }
+  for (const LookedLink& link : of.links) {
+    if (into.links.size() < kCauseLinksKept) into.links.push_back(link);
+  }
+  into.links_total += of.links_total;
+  into.effect.dead = into.effect.dead || of.effect.dead;
+  into.effect.loss = std::max(into.effect.loss, of.effect.loss);
+  into.effect.delay_ms = std::max(into.effect.delay_ms, of.effect.delay_ms);
+  into.peers = std::max(into.peers, of.peers);
+  into.peers_measured = std::max(into.peers_measured, of.peers_measured);
+  judge_links(into);
+  if (!into.links.empty()) return;
+  into.grade = of.grade;
+  into.since = earlier(into.since, of.since);
+  into.grade_since = earlier(into.grade_since, of.grade_since);
 }
 
 }  // namespace linkpilot::collector

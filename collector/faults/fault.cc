@@ -22,6 +22,24 @@ std::string_view to_string(FaultScope scope) {
       return "port";
     case FaultScope::link:
       return "link";
+    case FaultScope::agent:
+      return "agent";
+    case FaultScope::service:
+      return "service";
+    case FaultScope::region_pair:
+      return "region_pair";
+    case FaultScope::isp_pair:
+      return "isp_pair";
+    case FaultScope::hop:
+      return "hop";
+    case FaultScope::relay_push:
+      return "relay_push";
+    case FaultScope::stream:
+      return "stream";
+    case FaultScope::vendor:
+      return "vendor";
+    case FaultScope::collector:
+      return "collector";
   }
   return "link";
 }
@@ -55,7 +73,9 @@ std::string_view to_string(FaultSeverity severity) {
 }
 
 FaultSeverity severity_of(FaultScope scope, FaultGrade grade) {
-  const bool wide = scope == FaultScope::region || scope == FaultScope::node;
+  const bool wide = scope != FaultScope::port && scope != FaultScope::link &&
+                    scope != FaultScope::agent && scope != FaultScope::hop &&
+                    scope != FaultScope::relay_push;
   if (grade == FaultGrade::dead) return wide ? FaultSeverity::critical : FaultSeverity::warning;
   return wide ? FaultSeverity::warning : FaultSeverity::info;
 }
@@ -71,6 +91,10 @@ std::string fault_id(std::string_view key, UnixNanos since) {
 std::string subject_of(const Fault& fault) {
   if (fault.scope == FaultScope::region) return "region " + fault.region;
   std::string text(to_string(fault.scope));
+  if (fault.scope == FaultScope::region_pair) text = "regions";
+  if (fault.scope == FaultScope::isp_pair) text = "ISPs";
+  if (fault.scope == FaultScope::relay_push) text = "relay push";
+  if (fault.scope == FaultScope::service) text = "service of";
   for (std::size_t i = 0; i < fault.members.size(); ++i) {
     text += (i == 0 ? " " : " - ") + fault.members[i];
   }

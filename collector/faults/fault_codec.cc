@@ -64,7 +64,7 @@ FaultLink link_of(const Json& object) {
 }
 
 FaultScope scope_of(const std::string& text) {
-  for (const FaultScope scope : {FaultScope::region, FaultScope::node, FaultScope::port}) {
+  for (const FaultScope scope : kFaultScopes) {
     if (text == to_string(scope)) return scope;
   }
   return FaultScope::link;
@@ -102,6 +102,8 @@ std::string encode_fault(const Fault& fault) {
                      {"resolved_ns", fault.resolved.ns},
                      {"events", fault.events},
                      {"detail", fault.detail},
+                     {"confidence", fault.confidence},
+                     {"could_be", fault.could_be},
                      {"outcome", fault.outcome},
                      {"links", links},
                      {"links_total", fault.links_total},
@@ -138,6 +140,12 @@ Result<Fault> decode_fault(std::string_view text) {
   fault.resolved = time_of(json, "resolved_ns");
   fault.events = static_cast<std::uint32_t>(integer_of(json, "events", kCountMax));
   fault.detail = text_of(json, "detail");
+  if (const double sure = number_of(json, "confidence"); sure >= 0) fault.confidence = sure;
+  for (const Json& other : list_of(json, "could_be")) {
+    if (other.is_string() && fault.could_be.size() < kFaultAlternativesMax) {
+      fault.could_be.push_back(other.get<std::string>());
+    }
+  }
   fault.outcome = text_of(json, "outcome");
   for (const Json& link : list_of(json, "links")) {
     if (link.is_object() && fault.links.size() < kFaultLinksKept)
@@ -151,7 +159,8 @@ Result<Fault> decode_fault(std::string_view text) {
   }
   fault.routes_total = static_cast<std::uint32_t>(integer_of(json, "routes_total", kCountMax));
   const bool two_ends = fault.scope != FaultScope::link || fault.nodes.size() == 2;
-  if (fault.key.empty() || fault.id.empty() || fault.nodes.empty() || !two_ends) {
+  const bool of_nodes = fault.scope <= FaultScope::service || fault.scope == FaultScope::relay_push;
+  if (fault.key.empty() || fault.id.empty() || (of_nodes && fault.nodes.empty()) || !two_ends) {
     return fail(ErrorCode::corrupt, "a fault without its name or its nodes");
   }
   return fault;

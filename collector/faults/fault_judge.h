@@ -1,31 +1,21 @@
-// FaultJudge: what is wrong with the fleet and worth telling, from what is believed of nodes and
-// links at each look (about once a second). Waits for patience before it speaks, keeps silent about
-// what a larger cause explains, and calls a fault over only on good evidence: missing data is never
-// good news. Pure; one thread.
+// FaultJudge: what is wrong with the fleet and worth telling, from the causes found at each look
+// (about once a second). Waits for patience before it speaks, keeps silent about what a larger
+// fault explains, and calls a fault over only on good evidence: missing data is never good news.
+// Pure; one thread.
 //
-// Bounds: kOpenMax open faults (further ones are counted and not told), one watch per link looked
-// at.
+// Bounds: kOpenMax open faults; further ones are counted and not told.
 #pragma once
 
 #include <map>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "collector/faults/causes.h"
 #include "collector/faults/fault.h"
 #include "collector/faults/fault_rules.h"
-#include "collector/faults/link_watch.h"
-#include "collector/ingest/link_history.h"
-#include "optimizer/weight/link_belief.h"
+#include "collector/faults/standing.h"
 
 namespace linkpilot::collector {
-
-struct FleetFacts {
-  const NodeTable& nodes;
-  const std::vector<optimizer::LinkBelief>& links;
-  const LinkHistories& histories;
-};
 
 class FaultJudge {
  public:
@@ -52,29 +42,17 @@ class FaultJudge {
     Fault fault;
     MonoTime good_since;     // zero: it is not good
     MonoTime unknown_since;  // zero: there is something to judge by
-    bool resumed = false;    // of an earlier run, its links not met yet
   };
-  enum class Standing : std::uint8_t { good, bad, unknown, left };
 
-  [[nodiscard]] std::vector<LookedLink> look_at_links(const FleetFacts& facts, Now now);
-  void note_dead_nodes(const NodeTable& nodes, Now now);
-  void resume_links();
-  [[nodiscard]] Standing standing_of(const Fault& fault, const NodeTable& nodes,
-                                     const std::vector<LookedLink>& links) const;
-  [[nodiscard]] Standing standing_of_node(NodeId node, std::optional<PortIndex> port,
-                                          const NodeTable& nodes,
-                                          const std::vector<LookedLink>& links) const;
-  void review(const FleetFacts& facts, const Causes& causes, const std::vector<LookedLink>& links,
-              Now now, std::vector<FaultChange>& changes);
+  void review(const FleetFacts& facts, const Causes& causes, Now now,
+              std::vector<FaultChange>& changes);
   void open_new(const FleetFacts& facts, const Causes& causes, Now now,
                 std::vector<FaultChange>& changes);
   [[nodiscard]] Duration patience(FaultGrade grade) const;
-  void describe(Fault& fault, const Cause& cause, const FleetFacts& facts) const;
 
   FaultRules rules_;
-  std::unordered_map<LinkId, LinkWatch> watches_;
-  std::map<NodeId, Now> dead_since_;
-  std::map<std::string, Open> open_;  // by key
+  std::map<std::string, Open> open_;       // by key
+  std::map<std::string, UnixNanos> over_;  // when the last fault of a key ended, at most kOpenMax
   std::uint64_t suppressed_ = 0;
 };
 

@@ -26,10 +26,17 @@ bool is_about(const Fault& fault, NodeId node) {
   return std::find(fault.nodes.begin(), fault.nodes.end(), node) != fault.nodes.end();
 }
 
+// About what lies between its nodes, not about them.
+bool is_between(const Fault& fault) {
+  return fault.scope == FaultScope::link || fault.scope == FaultScope::region_pair ||
+         fault.scope == FaultScope::isp_pair || fault.scope == FaultScope::hop ||
+         fault.scope == FaultScope::relay_push;
+}
+
 // Does the way lead through what the fault is about? Its ends do not count.
 bool leads_through(const Fault& fault, const std::vector<NodeId>& way) {
   for (std::size_t i = 1; i < way.size(); ++i) {
-    if (fault.scope == FaultScope::link) {
+    if (is_between(fault)) {
       if (is_about(fault, way[i - 1]) && is_about(fault, way[i])) return true;
     } else if (i + 1 < way.size() && is_about(fault, way[i])) {
       return true;
@@ -57,7 +64,7 @@ void RouteMoves::explain(Fault& fault, const NodeTable& nodes) const {
     const optimizer::RouteMove& move = each.move;
     if (each.at < begin || moved.contains({move.from, move.to})) continue;
     const bool ends_there =
-        fault.scope != FaultScope::link && (is_about(fault, move.from) || is_about(fault, move.to));
+        !is_between(fault) && (is_about(fault, move.from) || is_about(fault, move.to));
     if (ends_there) {
       if (!move.reachable) withdrawn += moved.insert({move.from, move.to}).second ? 1 : 0;
       continue;

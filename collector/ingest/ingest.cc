@@ -296,6 +296,7 @@ void Ingest::handle(AgentRecord& agent, const Report& report, std::vector<std::u
 void Ingest::fold(AgentRecord& agent, const Report& report, Now received, UnixNanos agent_now) {
   const std::uint64_t refused_before = counters_.samples_refused;
   const std::vector<LinkSample>& samples = report.links;
+  folded_.clear();
   for (std::size_t i = 0; i < samples.size(); ++i) {
     if (i + 2 * kFoldAhead < samples.size()) {
       estimates_.expect_index(samples[i + 2 * kFoldAhead].link);
@@ -310,6 +311,7 @@ void Ingest::fold(AgentRecord& agent, const Report& report, Now received, UnixNa
     }
     fold_sample(agent, samples[i], received, agent_now);
   }
+  if (hooks_.on_report) hooks_.on_report(agent, report, folded_, received);
   check_claims(agent, samples, received);
   check_revived(agent, samples, received);
   agent.reports.samples += report.links.size();
@@ -346,6 +348,7 @@ void Ingest::fold_sample(AgentRecord& agent, const LinkSample& sample, Now recei
   }
   ++counters_.samples_folded;
   histories_[sample.link].add(sample);
+  folded_.push_back({&sample, {received.mono - age, received.wall - age}});
   stages_.probe_sent = std::max(stages_.probe_sent, received.wall - age);
 }
 

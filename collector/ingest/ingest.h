@@ -24,6 +24,7 @@
 #include "base/runtime/message_socket.h"
 #include "collector/ingest/absences.h"
 #include "collector/ingest/agent_record.h"
+#include "collector/ingest/folded_sample.h"
 #include "collector/ingest/link_history.h"
 #include "collector/ingest/report_dedup.h"
 #include "collector/registry/registry.h"
@@ -59,6 +60,10 @@ struct IngestHooks {
   std::function<void(AgentRecord& agent, bool returned)> on_hello;
   // The combined state of a link changed by an alarm: solve now.
   std::function<void(LinkId link)> on_link_state;
+  // A report's samples were folded: those that were believed, in its order. May be left out.
+  std::function<void(const AgentRecord& agent, const Report& report,
+                     std::span<const FoldedSample> folded, Now at)>
+      on_report;
   std::function<void(AgentRecord& agent)> on_table_ack;
   std::function<void(NodeId from, const ProbeResult& result)> on_probe_result;
   // Ends the connection, after what was sent to it.
@@ -159,7 +164,8 @@ class Ingest {
   Duration restart_grace_ = std::chrono::seconds(10);
   std::deque<Arrival> backlog_;
   std::size_t backlog_octets_ = 0;
-  AgentMessage message_;  // its memory is used again for every report
+  AgentMessage message_;              // its memory is used again for every report,
+  std::vector<FoldedSample> folded_;  // and so is this
   StageTimes stages_;
   bool asks_again_ = false;
   IngestCounters counters_;

@@ -16,7 +16,9 @@ constexpr double kSecondsAnHour = 3'600;
 
 // A wider trouble explains a smaller one at its nodes, but not one that is worse.
 bool explains(const Fault& wide, const Fault& narrow) {
-  if (!wide.open() || wide.scope >= narrow.scope) return false;
+  if (!wide.open() || wide.scope > FaultScope::port || wide.scope >= narrow.scope) return false;
+  // What lies between groups of nodes, or is no node's at all, is not of one of them.
+  if (narrow.scope >= FaultScope::region_pair) return false;
   if (wide.grade == FaultGrade::degraded && narrow.grade == FaultGrade::dead) return false;
   if (wide.scope == FaultScope::port) {
     if (wide.nodes.empty() || narrow.links.empty()) return false;

@@ -12,6 +12,15 @@ constexpr Words kEnglish = {
     .region = "region",
     .node = "node",
     .port = "port",
+    .agent = "agent",
+    .service = "service of",
+    .region_pair = "regions",
+    .isp_pair = "ISPs",
+    .hop = "hop",
+    .relay_push = "relay push",
+    .stream = "stream",
+    .carrier = "vendor",
+    .own_network = "network of the collector",
     .link = "link",
     .named = "{0} {1}",
     .since = "{0}, since {1}",
@@ -105,6 +114,15 @@ constexpr Words kChinese = {
     .region = "区域",
     .node = "节点",
     .port = "端口",
+    .agent = "探针",
+    .service = "服务",
+    .region_pair = "区域间",
+    .isp_pair = "运营商间",
+    .hop = "骨干节点",
+    .relay_push = "中继推流",
+    .stream = "流",
+    .carrier = "厂商",
+    .own_network = "采集器自身网络",
     .link = "链路",
     .named = "{0} {1}",
     .since = "{0}，始于 {1}",
@@ -194,14 +212,41 @@ const Words& words_of(MailLanguage language) {
 }
 
 std::string subject_in(const Words& words, const Fault& fault) {
-  const char* scope = words.link;
-  if (fault.scope == FaultScope::region) scope = words.region;
-  if (fault.scope == FaultScope::node) scope = words.node;
-  if (fault.scope == FaultScope::port) scope = words.port;
+  if (fault.scope == FaultScope::collector) return words.own_network;
+  const auto scope = [&]() -> const char* {
+    switch (fault.scope) {
+      case FaultScope::region:
+        return words.region;
+      case FaultScope::node:
+        return words.node;
+      case FaultScope::port:
+        return words.port;
+      case FaultScope::agent:
+        return words.agent;
+      case FaultScope::service:
+        return words.service;
+      case FaultScope::region_pair:
+        return words.region_pair;
+      case FaultScope::isp_pair:
+        return words.isp_pair;
+      case FaultScope::hop:
+        return words.hop;
+      case FaultScope::relay_push:
+        return words.relay_push;
+      case FaultScope::stream:
+        return words.stream;
+      case FaultScope::vendor:
+        return words.carrier;
+      case FaultScope::link:
+      case FaultScope::collector:
+        break;
+    }
+    return words.link;
+  };
   const std::string name = fault.scope == FaultScope::region
                                ? fault.region
                                : fmt::format("{}", fmt::join(fault.members, " - "));
-  return fmt::format(fmt::runtime(words.named), scope, name);
+  return fmt::format(fmt::runtime(words.named), scope(), name);
 }
 
 const char* state_in(const Words& words, const Fault& fault) {

@@ -18,6 +18,15 @@ struct Words {
   const char* region;
   const char* node;
   const char* port;
+  const char* agent;
+  const char* service;
+  const char* region_pair;
+  const char* isp_pair;
+  const char* hop;
+  const char* relay_push;
+  const char* stream;
+  const char* carrier;
+  const char* own_network;  // the collector's, for a name
   const char* link;
   const char* named;  // "{0} {1}": link paris - tokyo
   const char* since;  // of a subject: "{0}, since {1}"

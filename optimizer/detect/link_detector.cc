@@ -17,19 +17,29 @@ void approach(float& mean, double value, double share) {
   mean += static_cast<float>(share * (value - static_cast<double>(mean)));
 }
 
+double one_way_share(std::uint32_t looks) {
+  return looks <= 1 ? kOneWayShare : 1.0 - std::pow(1.0 - kOneWayShare, looks);
+}
+
 }  // namespace
 
-void LinkDetector::look(const LinkLook& look, const LinkDetectorOptions& options) {
+void LinkDetector::look(const LinkLook& seen, const LinkDetectorOptions& options) {
   change_.reset();
-  if (look.sent == 0) return;
+  if (seen.sent == 0) return;
+  LinkLook look = seen;
+  // The odd one of them counts forward.
+  look.lost_forward += (seen.lost_unplaced + 1) / 2;
+  look.lost_backward += seen.lost_unplaced / 2;
   misses_.add(look.sent, look.lost_forward + look.lost_backward, options.misses);
   const std::uint32_t arrived = look.sent - std::min(look.sent, look.lost_forward);
   // A word about loss in the first minute would keep its loss from becoming known as usual.
   if (looks_ >= options.looks_min_loss) {
-    forward_.loss.add(look.sent, look.lost_forward, static_cast<double>(forward_usual_),
+    forward_.usual = std::min(forward_usual_, static_cast<float>(options.usual_loss_max));
+    backward_.usual = std::min(backward_usual_, static_cast<float>(options.usual_loss_max));
+    forward_.loss.add(look.sent, look.lost_forward, static_cast<double>(forward_.usual),
                       options.loss);
     // Only what reached the peer could be lost on the way back.
-    backward_.loss.add(arrived, look.lost_backward, static_cast<double>(backward_usual_),
+    backward_.loss.add(arrived, look.lost_backward, static_cast<double>(backward_.usual),
                        options.loss);
   }
   if (look.jitter_ms) jitter_.add(*look.jitter_ms, options.jitter);
@@ -45,7 +55,7 @@ void LinkDetector::look_at_delay(const LinkLook& look, const LinkDetectorOptions
          {std::pair{&forward_, *look.forward_ms}, std::pair{&backward_, *look.backward_ms}}) {
       OneWay& one_way = direction->one_way;
       if (!one_way.known) one_way = {static_cast<float>(value), static_cast<float>(value), true};
-      approach(one_way.now_ms, value, kOneWayShare);
+      approach(one_way.now_ms, value, one_way_share(look.looks));
     }
   }
   if (looks_ < options.looks_min) return;
@@ -69,9 +79,10 @@ void LinkDetector::look_at_delay(const LinkLook& look, const LinkDetectorOptions
 void LinkDetector::learn(const LinkLook& look, const LinkDetectorOptions& options) {
   const bool lossy = forward_.loss.bad() || backward_.loss.bad() || misses_.dead();
   // A plain mean at first.
+  const double looks = look.looks;
   const auto share = [&](bool deviates) {
-    if (deviates) return 1.0 / options.usual_seconds_deviating;
-    return std::max(1.0 / (1.0 + looks_), 1.0 / options.usual_seconds);
+    if (deviates) return std::min(1.0, looks / options.usual_seconds_deviating);
+    return std::max(looks / (looks + looks_), std::min(1.0, looks / options.usual_seconds));
   };
   const std::uint32_t arrived = look.sent - std::min(look.sent, look.lost_forward);
   approach(forward_usual_, static_cast<double>(look.lost_forward) / look.sent, share(lossy));
@@ -85,18 +96,35 @@ void LinkDetector::learn(const LinkLook& look, const LinkDetectorOptions& option
       approach(one_way->usual_ms, static_cast<double>(one_way->now_ms),
                share(deviating_ || skewed_));
     }
-    if (looks_ < kLooksCounted) ++looks_;
+    if (looks_ < kLooksCounted) looks_ += std::min(look.looks, kLooksCounted);
   }
 }
 
-DirectionClaim LinkDetector::claim(const Direction& direction, float usual_loss) const {
+void LinkDetector::resume(double rtt_ms, double loss_forward, double loss_backward,
+                          const LinkDetectorOptions& options) {
+  looks_ = std::max({looks_, options.looks_min, options.looks_min_loss});
+  if (rtt_ms >= 0.0) {
+    usual_rtt_ms_ = static_cast<float>(rtt_ms);
+    deviating_ = true;
+  }
+  if (loss_forward >= 0.0) {
+    forward_usual_ = static_cast<float>(loss_forward);
+    forward_.loss.resume(options.loss);
+  }
+  if (loss_backward >= 0.0) {
+    backward_usual_ = static_cast<float>(loss_backward);
+    backward_.loss.resume(options.loss);
+  }
+}
+
+DirectionClaim LinkDetector::claim(const Direction& direction) const {
   DirectionClaim claim;
   claim.known = true;
   claim.dead = misses_.dead();
   const double sent = direction.loss.sent();
   if (sent > 0 && !claim.dead) {
     const double ratio = direction.loss.ratio();
-    claim.loss = static_cast<float>(std::max(0.0, ratio - static_cast<double>(usual_loss)));
+    claim.loss = static_cast<float>(std::max(0.0, ratio - static_cast<double>(direction.usual)));
     claim.loss_error = static_cast<float>(std::sqrt(direction.loss.lost() + 1.0) / sent);
     claim.loss_nats = static_cast<float>(direction.loss.evidence());
   }

@@ -20,7 +20,8 @@ std::uint32_t saturating_sum(std::uint32_t a, std::uint32_t b) {
 
 void LossChange::add(std::uint32_t sent, std::uint32_t lost, double usual,
                      const LossChangeOptions& options) {
-  if (sent == 0) return;
+  // Nothing speaks for loss, as nearly always.
+  if (sent == 0 || (lost == 0 && enter_sum_ <= 0.0 && !bad_)) return;
   lost = std::min(lost, sent);
   const double fine = std::clamp(usual * options.usual_factor, options.fine, kShareMax / 2);
   const double bad = std::min(std::max(options.bad, 2.5 * fine), kShareMax);

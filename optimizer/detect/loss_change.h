@@ -34,6 +34,12 @@ class LossChange {
   // `usual` is the direction's own share of the last hours; 0 where it is not known.
   void add(std::uint32_t sent, std::uint32_t lost, double usual, const LossChangeOptions& options);
 
+  // As it was in an earlier run.
+  void resume(const LossChangeOptions& options) {
+    bad_ = true;
+    enter_sum_ = options.enter_level;
+  }
+
   [[nodiscard]] bool bad() const { return bad_; }
   // Nats for "bad" gathered since the run of evidence began.
   [[nodiscard]] double evidence() const { return enter_sum_; }

@@ -19,9 +19,10 @@ enum class CauseKind : std::uint8_t {
   relay_push,    // a, b: nodes
   stream,        // a: stream; missing at its origin
   vendor,        // a: vendor
-  collector      // its own network: nothing else can be said
+  collector,     // its own network: nothing else can be said
+  port           // a: end, one of several of its node; one way as of a node
 };
-inline constexpr std::size_t kCauseKinds = 12;
+inline constexpr std::size_t kCauseKinds = 13;
 [[nodiscard]] std::string_view to_string(CauseKind kind);
 
 // Names a cause within one record of evidence, and from one record to the next of the same fleet.

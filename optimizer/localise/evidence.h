@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -28,42 +29,70 @@ struct FleetEnd {
   std::uint16_t node = 0;
   std::uint16_t region = 0;
   std::uint16_t isp = 0;
+  bool alone = true;  // its node has no other end
 };
+
+// A region or an ISP that is not known is an index like any other; nothing is blamed on it.
+inline constexpr std::uint16_t kUnknownGroup = 0xffff;
 
 struct FleetShape {
   std::vector<FleetEnd> ends;
   std::uint16_t nodes = 0;
   std::uint16_t regions = 0;
   std::uint16_t isps = 0;
+  std::uint16_t region_unknown = kUnknownGroup;
+  std::uint16_t isp_unknown = kUnknownGroup;
 };
 
 // How many directed links were measured lately, by whom they touch. A link counts if at least one
 // of its ends reports it.
 class Coverage {
  public:
+  using PortCounts = std::map<PortId, std::uint32_t>;
+  // Matrices stand row by row: from, to.
+  struct Counts {
+    std::vector<std::uint32_t> out;  // by node
+    std::vector<std::uint32_t> in;
+    std::vector<std::uint32_t> region_pairs;
+    std::vector<std::uint32_t> isp_pairs;
+    PortCounts ports_out;  // of ends that are not alone
+    PortCounts ports_in;
+  };
   explicit Coverage(const FleetShape& shape);
+  // As it was recorded: `counts` is made for this shape.
+  Coverage(const FleetShape& shape, Counts counts);
+  [[nodiscard]] const Counts& counts() const { return counts_; }
+
   void add(const FleetEnd& from, const FleetEnd& to) { change(from, to, 1U); }
   void remove(const FleetEnd& from, const FleetEnd& to) { change(from, to, ~0U); }
 
-  [[nodiscard]] std::uint32_t out_of_node(std::size_t node) const { return out_[node]; }
-  [[nodiscard]] std::uint32_t into_node(std::size_t node) const { return in_[node]; }
+  [[nodiscard]] std::uint32_t out_of_node(std::size_t node) const { return counts_.out[node]; }
+  [[nodiscard]] std::uint32_t into_node(std::size_t node) const { return counts_.in[node]; }
+  // Of ends that are not alone.
+  [[nodiscard]] std::uint32_t out_of_port(PortId port) const {
+    return count_of(counts_.ports_out, port);
+  }
+  [[nodiscard]] std::uint32_t into_port(PortId port) const {
+    return count_of(counts_.ports_in, port);
+  }
   [[nodiscard]] std::uint32_t between_regions(std::size_t from, std::size_t to) const {
-    return region_pairs_[from * regions_ + to];
+    return counts_.region_pairs[from * regions_ + to];
   }
   [[nodiscard]] std::uint32_t between_isps(std::size_t from, std::size_t to) const {
-    return isp_pairs_[from * isps_ + to];
+    return counts_.isp_pairs[from * isps_ + to];
   }
   // Both ways across its border.
   [[nodiscard]] std::uint32_t across_region(std::size_t region) const;
 
  private:
+  static std::uint32_t count_of(const PortCounts& counts, PortId port) {
+    const auto found = counts.find(port);
+    return found == counts.end() ? 0 : found->second;
+  }
   void change(const FleetEnd& from, const FleetEnd& to, std::uint32_t by);
   std::size_t regions_;
   std::size_t isps_;
-  std::vector<std::uint32_t> out_;
-  std::vector<std::uint32_t> in_;
-  std::vector<std::uint32_t> region_pairs_;
-  std::vector<std::uint32_t> isp_pairs_;
+  Counts counts_;
 };
 
 // One directed link that at least one end calls abnormal.

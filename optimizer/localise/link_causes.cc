@@ -17,6 +17,7 @@ constexpr double kClaimDelayErrorMin = 1.5;
 constexpr double kLossShareMax = 0.95;
 constexpr double kDead = 1.0;  // value of a dead item
 constexpr double kDeadError = 0.1;
+constexpr double kNotNamed = 1e6;  // nats: the price of what is never to be blamed
 
 // One directed link as the ends that are believed say together.
 struct Item {
@@ -128,12 +129,13 @@ class LinkExplainer {
   }
 
   // Candidates stand in blocks: nodes (both ways, out, in), pairs of regions (both ways, one way),
-  // of ISPs, cut regions, hops.
+  // of ISPs, cut regions, hops, ports of nodes with several (as nodes).
   void list_candidates() {
     const std::size_t nodes = evidence_.shape.nodes;
     const std::size_t regions = evidence_.shape.regions;
     const std::size_t isps = evidence_.shape.isps;
     const Coverage& coverage = evidence_.coverage;
+    const Sizes sizes = sizes_of(evidence_.shape);
     const auto add = [this](const CauseId& id, std::uint32_t measured, double price) {
       ids_.push_back(id);
       candidates_.push_back(
@@ -149,15 +151,17 @@ class LinkExplainer {
     region_pairs_ = ids_.size();
     add_pairs(
         CauseKind::region_pair, regions, options_.price_region_pair,
-        [&](std::size_t a, std::size_t b) { return coverage.between_regions(a, b); }, add);
+        [&](std::size_t a, std::size_t b) { return coverage.between_regions(a, b); },
+        [&](std::size_t a, std::size_t b) { return price_of_pair(sizes.region_ends, a, b); }, add);
     isp_pairs_ = ids_.size();
     add_pairs(
         CauseKind::isp_pair, isps, options_.price_isp_pair,
-        [&](std::size_t a, std::size_t b) { return coverage.between_isps(a, b); }, add);
+        [&](std::size_t a, std::size_t b) { return coverage.between_isps(a, b); },
+        [&](std::size_t a, std::size_t b) { return price_of_pair(sizes.isp_ends, a, b); }, add);
     region_cuts_ = ids_.size();
     for (std::uint32_t r = 0; r < regions; ++r) {
       add({CauseKind::region_cut, r, 0, true}, coverage.across_region(r),
-          options_.price_region_cut);
+          options_.price_region_cut + (sizes.region_nodes[r] < 2 ? kNotNamed : 0.0));
     }
     hops_ = ids_.size();
     for (std::uint32_t h = 0; h < evidence_.hops.size(); ++h) {
@@ -167,18 +171,60 @@ class LinkExplainer {
         hops_of_[key(link.from, link.to)].push_back(h);
       }
     }
+    ports_ = ids_.size();
+    port_place_.assign(evidence_.shape.ends.size(), 0);
+    std::uint32_t place = 0;
+    for (std::uint32_t e = 0; e < evidence_.shape.ends.size(); ++e) {
+      const FleetEnd& port = evidence_.shape.ends[e];
+      if (port.alone) continue;
+      port_place_[e] = place++;
+      const std::uint32_t out = coverage.out_of_port(port.port);
+      const std::uint32_t in = coverage.into_port(port.port);
+      add({CauseKind::port, e, 0, true}, out + in, options_.price_port);
+      add({CauseKind::port, e, 0, false}, out, options_.price_port);
+      add({CauseKind::port, e, 1, false}, in, options_.price_port);
+    }
+  }
+
+  // How many ends (and nodes) make up each group; none of what is not known.
+  struct Sizes {
+    std::vector<std::uint32_t> region_nodes;
+    std::vector<std::uint32_t> region_ends;
+    std::vector<std::uint32_t> isp_ends;
+  };
+  static Sizes sizes_of(const FleetShape& shape) {
+    Sizes out{std::vector<std::uint32_t>(shape.regions), std::vector<std::uint32_t>(shape.regions),
+              std::vector<std::uint32_t>(shape.isps)};
+    std::uint32_t last = ~0U;  // ends of a node stand together
+    for (const FleetEnd& each : shape.ends) {
+      if (each.region != shape.region_unknown) {
+        ++out.region_ends[each.region];
+        if (each.node != last) ++out.region_nodes[each.region];
+      }
+      if (each.isp != shape.isp_unknown) ++out.isp_ends[each.isp];
+      last = each.node;
+    }
+    return out;
+  }
+  // A pair of groups of one end each is a link, and is to be called so.
+  static double price_of_pair(const std::vector<std::uint32_t>& ends, std::size_t a,
+                              std::size_t b) {
+    const std::uint32_t all = a == b ? ends[a] : ends[a] + ends[b];
+    return ends[a] == 0 || ends[b] == 0 || all <= 2 ? kNotNamed : 0.0;
   }
 
   // For each ordered pair (a, b): one way, and for a <= b both ways.
-  template <typename Count, typename Add>
-  static void add_pairs(CauseKind kind, std::size_t size, double price, Count&& count, Add&& add) {
+  template <typename Count, typename Dearer, typename Add>
+  static void add_pairs(CauseKind kind, std::size_t size, double price, Count&& count,
+                        Dearer&& dearer, Add&& add) {
     for (std::uint32_t a = 0; a < size; ++a) {
       for (std::uint32_t b = 0; b < size; ++b) {
         const bool first = a <= b;
+        const double whole_price = price + dearer(a, b);
         const std::uint32_t forward = count(a, b);
         const std::uint32_t both = a == b ? forward : forward + count(b, a);
-        add(CauseId{kind, a, b, true}, first ? both : 0, price);
-        add(CauseId{kind, a, b, false}, a == b ? 0 : forward, price);
+        add(CauseId{kind, a, b, true}, first ? both : 0, whole_price);
+        add(CauseId{kind, a, b, false}, a == b ? 0 : forward, whole_price);
       }
     }
   }
@@ -203,6 +249,12 @@ class LinkExplainer {
     }
     if (const auto found = hops_of_.find(key(item.from, item.to)); found != hops_of_.end()) {
       for (const std::uint32_t hop : found->second) visit(hops_ + hop);
+    }
+    for (const std::uint16_t each : {item.from, item.to}) {
+      if (end(each).alone) continue;
+      const std::size_t port = ports_ + std::size_t{3} * port_place_[each];
+      visit(port);
+      visit(port + (each == item.from ? 1U : 2U));
     }
   }
   template <typename Visit>
@@ -430,6 +482,8 @@ class LinkExplainer {
   std::size_t isp_pairs_ = 0;
   std::size_t region_cuts_ = 0;
   std::size_t hops_ = 0;
+  std::size_t ports_ = 0;
+  std::vector<std::uint32_t> port_place_;  // by end, among those that are not alone
   std::unordered_map<std::uint32_t, std::vector<std::uint32_t>> hops_of_;
   LinkCauses out_;
 };

@@ -15,11 +15,23 @@ constexpr double kOwnWord = 20.0;
 constexpr double kNatsPerPeer = 6.0;
 
 bool collector_is_cut_off(const Evidence& evidence, const LocaliseOptions& options) {
+  // Silent agents whose peers are heard and do not reach them either are not the collector's doing.
+  std::vector<bool> unreached(evidence.agents.size());
+  for (const LinkFinding& finding : evidence.findings) {
+    const std::uint16_t from = evidence.shape.ends[finding.from].node;
+    const std::uint16_t to = evidence.shape.ends[finding.to].node;
+    const bool near = evidence.agents[from].heard && finding.near.known && finding.near.dead;
+    const bool far = evidence.agents[to].heard && finding.far.known && finding.far.dead;
+    if (near) unreached[to] = true;
+    if (far) unreached[from] = true;
+  }
   std::size_t enrolled = 0;
   std::size_t silent = 0;
-  for (const AgentEvidence& agent : evidence.agents) {
-    enrolled += agent.enrolled ? 1U : 0U;
-    silent += agent.enrolled && !agent.heard ? 1U : 0U;
+  for (std::size_t node = 0; node < evidence.agents.size(); ++node) {
+    const AgentEvidence& agent = evidence.agents[node];
+    if (!agent.enrolled || (!agent.heard && unreached[node])) continue;
+    ++enrolled;
+    silent += agent.heard ? 0U : 1U;
   }
   return silent >= options.silent_min &&
          static_cast<double>(silent) >= options.silent_share * static_cast<double>(enrolled);
@@ -58,7 +70,7 @@ void join_directions(std::map<CauseId, Cause>& causes) {
     const CauseId& id = each->first;
     CauseId whole = id;
     whole.both_ways = true;
-    if (id.kind == CauseKind::node) whole.b = 0;
+    if (id.kind == CauseKind::node || id.kind == CauseKind::port) whole.b = 0;
     if (id.kind == CauseKind::region_pair || id.kind == CauseKind::isp_pair ||
         id.kind == CauseKind::link) {
       whole.a = std::min(id.a, id.b);
@@ -106,6 +118,8 @@ std::string_view to_string(CauseKind kind) {
       return "vendor";
     case CauseKind::collector:
       return "collector";
+    case CauseKind::port:
+      return "port";
   }
   return "";
 }

@@ -34,6 +34,7 @@ struct LocaliseOptions {
   // Prices in nats: the rarer, the dearer; they decide between what explains equally much.
   double price_link = 8.0;
   double price_node = 10.0;
+  double price_port = 10.5;
   double price_region_pair = 11.0;
   double price_isp_pair = 12.0;
   double price_region_cut = 11.0;

@@ -28,7 +28,7 @@ _linkpilot() {
         [agent]="list show refused enrol revoke rekey" [link]="list show probe"
         [route]="show explain diff watch pin unpin freeze thaw rollback"
         [node]="drain undrain" [auto]="off on" [hand]="list" [audit]="" [event]="tail"
-        [fault]="list show mail" [dial]="" [path]=""
+        [fault]="list show explain replay mail" [dial]="" [path]=""
         [keys]="new show rotate-signer rotate-probing" [config]="check" [plan]="show" [status]="" [doctor]="" [support-bundle]=""
     )
     for ((index = 1; index < COMP_CWORD; index++)); do

@@ -53,6 +53,8 @@ void add_link(Command app, Context& context);
 void add_route(Command app, Context& context);
 void add_event(Command app, Context& context);
 void add_fault(Command app, Context& context);
+// Verbs of `fault`.
+void add_fault_evidence(Command fault, Context& context);
 void add_mail(Command fault, Context& context);
 void add_plan(Command app, Context& context);
 void add_keys(Command app, Context& context);

@@ -97,6 +97,7 @@ void add_fault(Command app, Context& context) {
   show.option("ID", options->id, "as `fault list` or a mail names it; its beginning will do")
       .required();
   on_run(show, context, [&context, options] { return show_fault(context, *options); });
+  add_fault_evidence(fault, context);
   add_mail(fault, context);
 }
 

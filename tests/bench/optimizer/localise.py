@@ -90,11 +90,28 @@ def confusion(results: list) -> dict:
     return out
 
 
+def replay(arguments) -> int:
+    program = arguments.build_dir / "tests/bench/optimizer/localise_bench"
+    frame = Frame("localise", arguments)
+    with frame.measured():
+        done = subprocess.run([program, "--cases-from", arguments.cases_from], check=True,
+                              stdout=subprocess.PIPE, text=True)
+    result = json.loads(done.stdout)
+    for key in ("cases", "same", "cut", "unreadable"):
+        frame.put(f"replay.{key}", result[key])
+    if result["round_ms"]:
+        frame.put("round_ms", float(statistics.median(result["round_ms"])))
+    frame.finish()
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser, runs=1)
     parser.add_argument("--data", type=pathlib.Path, help="folder with ripe_rtt_labelled/series.tar.xz")
+    parser.add_argument("--cases-from", type=pathlib.Path,
+                        help="folder of evidence as a collector keeps it: explain that again, and nothing else")
     parser.add_argument("--nodes", type=int, nargs="*", default=[14, 490], help="default: %(default)s")
     parser.add_argument("--cases", type=int, default=2000,
                         help=f"of the small fleet; of more than 100 nodes one in {LARGE_EVERY} (default: %(default)s)")
@@ -102,6 +119,8 @@ def main() -> int:
     parser.add_argument("--days", type=float, default=7.0, help="of a quiet fleet (default: %(default)s)")
     parser.add_argument("--time-runs", type=int, default=20, help="per kind of fault (default: %(default)s)")
     arguments = parser.parse_args()
+    if arguments.cases_from:
+        return replay(arguments)
     archive = arguments.data / "ripe_rtt_labelled/series.tar.xz" if arguments.data else None
     if archive is None or not archive.exists():
         progress(f"localise: its noise is resampled from measured series: give --data DIR that holds {ORIGIN}")

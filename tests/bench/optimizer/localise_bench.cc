@@ -12,6 +12,7 @@
 
 #include "base/runtime/command_line.h"
 #include "optimizer/localise/localise.h"
+#include "tests/bench/optimizer/localise_replay.h"
 #include "tests/bench/optimizer/localise_score.h"
 #include "tests/bench/optimizer/localise_time.h"
 
@@ -127,10 +128,11 @@ int main(int argc, char** argv) {
   double sick = 0.0;
   std::string series;
   std::string dump;
+  std::string cases_from;
   std::string mode = "cases";
   double days = 7.0;
   int runs = 20;
-  app.option("--mode", mode, "what to do").one_of({"cases", "time", "quiet"});
+  app.option("--mode", mode, "what to do").one_of({"cases", "time", "quiet", "pipeline"});
   app.option("--days", days, "of a quiet fleet");
   app.option("--runs", runs, "per kind of fault, to time it");
   app.option("--nodes", nodes, "nodes of the fleet").range(14, 1000);
@@ -138,8 +140,14 @@ int main(int argc, char** argv) {
   app.option("--seed", seed, "of the first case; the next ones count up");
   app.option("--sick", sick, "share of agents that are sick");
   app.option("--series", series, "file that names a file of residuals a line");
+  app.option("--cases-from", cases_from, "explain the recorded evidence of this folder instead");
   app.option("--dump", dump, "write planted and reported causes as CSV into this file");
   if (const auto code = words.parse(argc, argv)) return *code;
+  if (!cases_from.empty() || mode == "pipeline") {
+    fmt::print("{}\n",
+               (cases_from.empty() ? pipeline_cost(nodes) : replay_cases(cases_from)).dump());
+    return 0;
+  }
   std::vector<std::string> paths;
   std::ifstream list(series);
   for (std::string path; std::getline(list, path);) paths.push_back(path);

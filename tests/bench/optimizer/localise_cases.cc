@@ -34,6 +34,8 @@ double log_uniform(double low, double high, Rng& rng) {
   return low * std::pow(high / low, rng.uniform());
 }
 
+// One port a node here, so none is planted.
+constexpr std::uint64_t kPlantedKinds = static_cast<std::uint64_t>(CauseKind::port);
 constexpr std::uint64_t kDialKeys = std::uint64_t{1} << 40U;
 constexpr std::uint64_t kAgentKeys = std::uint64_t{2} << 40U;
 constexpr std::uint64_t kCollectorKey = std::uint64_t{3} << 40U;
@@ -150,7 +152,7 @@ void Case::draw_faults() {
   int wanted = options_.faults;
   if (wanted < 0) wanted = rng_.below(5) == 0 ? 0 : static_cast<int>(1 + rng_.below(4));
   for (int tries = 0; static_cast<int>(planted_.size()) < wanted && tries < 1'000; ++tries) {
-    const auto kind = static_cast<CauseKind>(rng_.below(optimizer::kCauseKinds));
+    const auto kind = static_cast<CauseKind>(rng_.below(kPlantedKinds));
     // The collector's own network hides all else.
     if (kind == CauseKind::collector && wanted > 1) continue;
     const Planted fault = draw_fault(kind);
@@ -226,6 +228,7 @@ Planted Case::draw_fault(CauseKind kind) {
       of_links = false;
       break;
     case CauseKind::collector:
+    case CauseKind::port:
       of_links = false;
       break;
   }
@@ -292,6 +295,7 @@ bool Case::touches(const CauseId& id, std::uint16_t from, std::uint16_t to) cons
     case CauseKind::stream:
     case CauseKind::vendor:
     case CauseKind::collector:
+    case CauseKind::port:
       return false;
   }
   return false;
@@ -320,6 +324,7 @@ bool Case::dial_passes(const CauseId& id, const DialEvidence& dial) const {
     case CauseKind::region_cut:
     case CauseKind::hop:
     case CauseKind::collector:
+    case CauseKind::port:
       return false;
   }
   return false;

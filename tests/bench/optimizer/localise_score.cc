@@ -30,6 +30,7 @@ bool same_cause(const CauseId& reported, const Planted& planted) {
     case CauseKind::hop:
     case CauseKind::stream:
     case CauseKind::vendor:
+    case CauseKind::port:
       return reported.a == id.a;
   }
   return false;

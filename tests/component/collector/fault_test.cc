@@ -1,7 +1,11 @@
 // From dead links to faults and mails in the spool, through a real collector that is killed and
 // started again. Nobody listens where the mails should go: they wait.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
+#include "tests/component/collector/command_line.h"
 #include "tests/component/collector/fleet.h"
 
 namespace linkpilot::collector {
@@ -94,6 +98,54 @@ TEST_F(CollectorFaults, ACutLinkNamesTheRoutesThatLeftIt) {
   const std::string metrics = process.get("/metrics").body;
   EXPECT_NE(metrics.find("linkpilot_collector_faults_open{scope=\"link\",grade=\"dead\"} 1"),
             std::string::npos);
+}
+
+TEST_F(CollectorFaults, AToldFaultIsExplainedAndItsEvidenceGivesTheSameCauseAgain) {
+  using testing::HasSubstr;
+  link_is("a", "b", LinkState::dead);
+  ASSERT_TRUE(watch([&] { return count("open") == 1; })) << faults("open").dump(1);
+  const auto id = faults("open")["faults"][0]["id"].get<std::string>();
+  // A thread of its own writes it.
+  ASSERT_TRUE(watch([&] { return process.get("/v1/faults/evidence?id=" + id).status == 200; }));
+
+  const CliRun explained = run_cli(process, "fault explain " + id.substr(0, 6));
+  EXPECT_EQ(explained.exit_code, 0);
+  EXPECT_THAT(explained.output, HasSubstr(id + " (link:a:b), told at "));
+  EXPECT_THAT(explained.output, HasSubstr("link a - b"));
+  EXPECT_THAT(explained.output, HasSubstr("a/0>b/0"));
+  const CliRun figures = run_cli(process, "--json fault explain " + id);
+  ASSERT_EQ(figures.exit_code, 0) << figures.output;
+  const nlohmann::json explanation = nlohmann::json::parse(figures.output);
+  ASSERT_EQ(explanation["causes"].size(), 1u) << figures.output;
+  EXPECT_EQ(explanation["causes"][0]["what"], "link a - b");
+  EXPECT_EQ(explanation["causes"][0]["dead"], true);
+  EXPECT_GT(explanation["causes"][0]["confidence"], 0.5);
+  EXPECT_EQ(explanation["findings"].size(), 2u);
+  const CliRun again = run_cli(process, "fault replay " + id);
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_EQ(again.output, "the same diagnosis: link a - b\n");
+
+  // It outlives the collector, and can be carried away.
+  const std::string kept = process.folder() + "/store/collector.sqlite-evidence/" + id + ".json";
+  process.kill_hard();
+  const CliRun offline = run_cli(process, "fault replay " + kept);
+  EXPECT_EQ(offline.exit_code, 0);
+  EXPECT_EQ(offline.output, again.output);
+  nlohmann::json other = nlohmann::json::parse(std::ifstream(kept));
+  other["findings"] = nlohmann::json::array();
+  const std::string changed = process.folder() + "/changed.json";
+  std::ofstream(changed) << other.dump();
+  const CliRun differs = run_cli(process, "fault replay " + changed);
+  EXPECT_EQ(differs.exit_code, 1);
+  EXPECT_THAT(differs.output, HasSubstr("another diagnosis"));
+  std::ofstream(changed) << "[]";
+  EXPECT_EQ(run_cli(process, "fault explain " + changed).exit_code, 3);
+
+  process.start();
+  EXPECT_EQ(run_cli(process, "fault replay " + id).output, again.output);
+  const CliRun unknown = run_cli(process, "fault explain 0123456789ab");
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_THAT(unknown.output, HasSubstr("no evidence of a fault"));
 }
 
 }  // namespace

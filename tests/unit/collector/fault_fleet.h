@@ -1,12 +1,16 @@
-// A fleet whose links and nodes do what a test says, looked at by a FaultJudge once a second of
-// virtual time. Full mesh, one port a node unless said otherwise.
+// A fleet whose links and nodes do what a test says. Its agents' samples and alarms go through a
+// FaultFinder to a FaultJudge, once a second of virtual time. Full mesh, one port a node unless
+// said otherwise.
 #pragma once
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "collector/evidence/fault_finder.h"
 #include "collector/faults/fault_judge.h"
 
 namespace linkpilot::collector {
@@ -22,7 +26,8 @@ class FaultFleet {
 
   explicit FaultFleet(const std::vector<std::string>& names, std::vector<Fault> open = {},
                       std::uint8_t ports = 1)
-      : judge(FaultRules{}, std::move(open)) {
+      : finder(FaultRules{}), judge(FaultRules{}, open) {
+    for (const Fault& fault : open) finder.resume(fault);
     std::uint16_t number = 0;
     for (const std::string& name : names) {
       NodeFacts facts;
@@ -88,44 +93,88 @@ class FaultFleet {
   }
 
   // Another judge takes over, as after a restart.
-  void restart() { judge = FaultJudge(FaultRules{}, judge.open()); }
+  void restart() {
+    judge = FaultJudge(FaultRules{}, judge.open());
+    finder = FaultFinder(FaultRules{});
+    for (const Fault& fault : judge.open()) finder.resume(fault);
+    said_.clear();
+  }
 
   Now now{MonoTime{1'000'000'000'000}, UnixNanos{1'800'000'000'000'000'000}};
   NodeTable nodes;
   std::map<LinkId, Way> ways;
   double packets_a_look = 40;
+  std::map<std::pair<std::string, std::string>, double> lies;  // share that only the near end loses
+  std::set<std::string> late;  // agents that are too busy to measure well
+  FaultFinder finder;
   FaultJudge judge;
   std::vector<FaultChange> told;
 
  private:
   std::vector<FaultChange> look() {
-    std::vector<optimizer::LinkBelief> beliefs;
+    std::map<NodeId, std::vector<LinkSample>> samples;
     for (const auto& [link, each] : ways) {
-      optimizer::LinkBelief belief;
-      belief.link = link;
-      belief.state = each.state;
-      belief.measured = true;
-      belief.stale = !each.heard;
-      belief.rtt_p50 = Duration(static_cast<std::int64_t>(each.rtt_ms * 1e6));
-      beliefs.push_back(belief);
-      if (!each.heard) continue;
-      // The near end counts all of it; fractions add up over the looks.
-      double& owed = owed_[link];
-      owed += packets_a_look *
-              (each.state == LinkState::dead ? 1.0 : std::clamp(each.loss_ratio, 0.0, 1.0));
-      const auto lost = static_cast<std::uint64_t>(owed);
-      owed -= static_cast<double>(lost);
-      histories_[link.reversed()].lost_backward += lost;  // the far end loses as much
-      LinkHistory& history = histories_[link];
-      history.sent += static_cast<std::uint64_t>(packets_a_look);
-      history.lost_forward += lost;
-      history.state_reason = "confirmed by a peer";
+      LinkState& said = said_.try_emplace(link, LinkState::alive).first->second;
+      if (said != each.state) finder.note_state(link, each.state, now);
+      said = each.state;
+      histories_[link].state_reason = "confirmed by a peer";
+      if (each.heard && nodes.at(link.from.node).heard) {
+        samples[link.from.node].push_back(sample(link));
+      }
     }
-    return judge.look({nodes, beliefs, histories_}, now);
+    for (const auto& [id, facts] : nodes) {
+      if (!facts.heard) continue;
+      std::vector<FoldedSample> folded;
+      for (const LinkSample& each : samples[id]) folded.push_back({&each, now});
+      finder.add(id, folded, {}, now);
+    }
+    finder.look(nodes, now);
+    return judge.look({nodes, finder.links(), histories_, finder.causes()}, now);
+  }
+
+  // What the end says that the link leaves, of the last second.
+  LinkSample sample(LinkId link) {
+    const Way& forth = ways.at(link);
+    const Way& back = ways.at(link.reversed());
+    LinkSample out;
+    out.link = link;
+    out.length = std::chrono::seconds(1);
+    out.start = now.wall - out.length;
+    out.sent = static_cast<std::uint32_t>(packets_a_look);
+    if (forth.state == LinkState::dead || back.state == LinkState::dead) {
+      out.lost_unplaced = out.sent;
+      return out;
+    }
+    out.lost_forward = lost_of(owed_[link].first, out.sent, forth.loss_ratio);
+    out.lost_backward = lost_of(owed_[link].second, out.sent - out.lost_forward, back.loss_ratio);
+    const auto lie = lies.find({nodes.at(link.from.node).name, nodes.at(link.to.node).name});
+    if (lie != lies.end()) {
+      out.lost_forward = lost_of(owed_[link].first, out.sent, lie->second);
+    }
+    if (late.contains(nodes.at(link.from.node).name)) {
+      out.missed_by_us = out.sent / 2;
+      out.lost_backward += (out.sent - out.lost_forward - out.lost_backward) / 10;
+    }
+    out.answered = out.sent - out.lost_forward - out.lost_backward;
+    if (out.answered == 0) return out;
+    const Duration rtt(static_cast<std::int64_t>((forth.rtt_ms + back.rtt_ms) / 2 * 1e6));
+    out.rtt_min = out.rtt_max = rtt;
+    out.rtt_sum = rtt * out.answered;
+    for (std::uint32_t i = 0; i < out.answered; ++i) out.rtt.add(rtt);
+    return out;
+  }
+
+  // Fractions add up over the looks.
+  static std::uint32_t lost_of(double& owed, std::uint32_t sent, double ratio) {
+    owed += sent * std::clamp(ratio, 0.0, 1.0);
+    const auto lost = std::min(sent, static_cast<std::uint32_t>(owed));
+    owed -= lost;
+    return lost;
   }
 
   LinkHistories histories_;
-  std::map<LinkId, double> owed_;
+  std::map<LinkId, LinkState> said_;
+  std::map<LinkId, std::pair<double, double>> owed_;
 };
 
 }  // namespace linkpilot::collector
