@@ -57,9 +57,9 @@ TEST(FaultFinder, AQuietFleetHasNoCause) {
 TEST(FaultFinder, ACutNodeIsNamedWithinTwoSecondsAndToldOnce) {
   SixNodes fleet;
   fleet.kill("c");
-  const int seconds = fleet.until("node:c", 10);
-  EXPECT_GE(seconds, 1);
-  EXPECT_LE(seconds, 2);
+  const int after = fleet.until("node:c", 10);
+  EXPECT_GE(after, 1);
+  EXPECT_LE(after, 2);
   fleet.pass(300);
   EXPECT_THAT(fleet.told, SizeIs(1));
 }
@@ -67,9 +67,9 @@ TEST(FaultFinder, ACutNodeIsNamedWithinTwoSecondsAndToldOnce) {
 TEST(FaultFinder, ACutDirectionOfALinkIsNamedWithinTwoSeconds) {
   SixNodes fleet;
   fleet.way("a", "e").state = LinkState::dead;
-  const int seconds = fleet.until("link:a:e", 10);
-  EXPECT_GE(seconds, 1);
-  EXPECT_LE(seconds, 2);
+  const int after = fleet.until("link:a:e", 10);
+  EXPECT_GE(after, 1);
+  EXPECT_LE(after, 2);
   EXPECT_FALSE(fleet.finder.causes().at("link:a:e").both_ways);
   EXPECT_EQ(fleet.said("link:a:e"), "nothing gets through from a to e");
 }
@@ -77,9 +77,9 @@ TEST(FaultFinder, ACutDirectionOfALinkIsNamedWithinTwoSeconds) {
 TEST(FaultFinder, ALinkOfFivePercentLossIsNamedWithinThirtySeconds) {
   SixNodes fleet;
   fleet.way("a", "e").loss_ratio = 0.05;
-  const int seconds = fleet.until("link:a:e", 60);
-  EXPECT_GE(seconds, 1);
-  EXPECT_LE(seconds, 30);
+  const int after = fleet.until("link:a:e", 60);
+  EXPECT_GE(after, 1);
+  EXPECT_LE(after, 30);
   EXPECT_THAT(fleet.said("link:a:e"), HasSubstr("from a to e loses"));
 }
 
@@ -88,9 +88,9 @@ TEST(FaultFinder, ASlowerNodeIsNamedWithinTwentySeconds) {
   for (const char* peer : {"a", "b", "c", "d", "f"}) {
     fleet.both("e", peer, {LinkState::alive, 65, 0, true});
   }
-  const int seconds = fleet.until("node:e", 60);
-  EXPECT_GE(seconds, 1);
-  EXPECT_LE(seconds, 20);
+  const int after = fleet.until("node:e", 60);
+  EXPECT_GE(after, 1);
+  EXPECT_LE(after, 20);
   EXPECT_THAT(fleet.said("node:e"), HasSubstr("5 of its 5 measured peers"));
 }
 
@@ -130,9 +130,9 @@ TEST(FaultFinder, ASickAgentIsNamedAndItsWordDiscounted) {
   SixNodes fleet;
   fleet.late.insert(
       "b");  // late with every third of its own probes, and its links look lossy to it
-  const int seconds = fleet.until("agent:b", 30);
-  EXPECT_GE(seconds, 1);
-  EXPECT_LE(seconds, 10);
+  const int after = fleet.until("agent:b", 30);
+  EXPECT_GE(after, 1);
+  EXPECT_LE(after, 10);
   EXPECT_EQ(
       fleet.said("agent:b"),
       "agent b itself is sick: it is overloaded and late with its own probes; what it says of "

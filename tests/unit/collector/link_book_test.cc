@@ -73,9 +73,9 @@ TEST(LinkBook, ASlowerLinkIsNoticedAtOnceHoweverManyWait) {
   for (int waiting = 0; waiting < 2 * LinkBook::kGathered; ++waiting) {
     OneLink one;
     one.pass({}, 100 + waiting);
-    const int seconds = one.until_degraded({60.0, 0}, 10);
-    EXPECT_GE(seconds, 1) << waiting;
-    EXPECT_LE(seconds, 4) << waiting;
+    const int after = one.until_degraded({60.0, 0}, 10);
+    EXPECT_GE(after, 1) << waiting;
+    EXPECT_LE(after, 4) << waiting;
   }
 }
 
@@ -92,15 +92,15 @@ TEST(LinkBook, SingleSlowSecondsAmongQuietOnesAreNoSlowerLink) {
 
 // Whatever waited, what is lost afterwards counts in full.
 TEST(LinkBook, LossIsFoundAsSoonAfterALongQuietAsAfterAShortOne) {
-  std::vector<int> seconds;
+  std::vector<int> found_after;
   for (int waiting = 0; waiting < LinkBook::kGathered; ++waiting) {
     OneLink one;
     one.pass({}, 200 + waiting);
-    seconds.push_back(one.until_degraded({40.0, 1}, 60));
+    found_after.push_back(one.until_degraded({40.0, 1}, 60));
   }
-  EXPECT_THAT(seconds, testing::Each(seconds.front()));
-  EXPECT_GE(seconds.front(), 2);
-  EXPECT_LE(seconds.front(), 10);
+  EXPECT_THAT(found_after, testing::Each(found_after.front()));
+  EXPECT_GE(found_after.front(), 2);
+  EXPECT_LE(found_after.front(), 10);
 }
 
 TEST(LinkBook, WhatIsLostNowAndThenIsCountedAgainstAllThatWasSent) {
