@@ -117,8 +117,12 @@ void LinkBook::look(Session session, const LinkSample& sample, Now at) {
   Pulse& line = pulse(session);
   optimizer::LinkLook look = look_of(sample);
   if (line.quiet(sample)) {
-    look.looks += std::exchange(line.waiting, 0);
-    look.sent += std::exchange(line.waiting_sent, 0);
+    // The newest ones go on waiting, for what may come next.
+    const std::uint32_t stays = std::uint32_t{line.waiting_sent} * Pulse::kKept / line.waiting;
+    look.looks += line.waiting - std::uint32_t{Pulse::kKept};
+    look.sent += line.waiting_sent - stays;
+    line.waiting = Pulse::kKept;
+    line.waiting_sent = static_cast<std::uint16_t>(stays);
   } else {
     end_wait(session);
   }

@@ -37,7 +37,7 @@ class LinkBook {
  public:
   static constexpr std::size_t kPairsMax = 1'000'000;
   static constexpr Duration kFresh = std::chrono::seconds(20);
-  static constexpr std::uint8_t kGathered = 10;
+  static constexpr std::uint8_t kGathered = 13;
   // Evidence for loss of one direction at one end that is worth a finding.
   static constexpr double kOddNats = 2.0;
 
@@ -110,7 +110,8 @@ class LinkBook {
  private:
   // Of a session, all that a quiet sample touches; those of a pair are one line of memory.
   struct Pulse {
-    static constexpr std::size_t kKept = 3;
+    static constexpr std::uint8_t kKept = 3;
+    static_assert((kGathered - 1) % kKept == 0, "those that stay keep their places");
     static constexpr std::uint32_t kSentMax = 0xffff / kGathered;  // of a sample that waits
     MonoTime looked;                                               // newest sample; zero: none
     float usual_ms = 0.0F;              // round trip, and how far off it is quiet
