@@ -6,7 +6,7 @@ row). `far`: fifteen hops, 80 ms away, made by the WAN emulator; what is timed i
 and all eight flows' hops have to be there. `limited`: kernel routers that limit their ICMP errors as Linux does
 by itself (six at once, then one a second to each sender), three probes a hop, where a tracer that asks at the
 wrong moment gets no answer. mtr traces a flow a process, all at once. dublin-traceroute (0.4.2) is no contender:
-it ends only once some other ICMP packet comes by, and in a namespace of its own none does.
+in a namespace of its own it does not end by itself.
 
 A hop is complete where the address listed is the true one. `falsely_blamed` counts hops we blame for loss:
 nothing is lost on either ground.
