@@ -25,7 +25,7 @@ namespace linkpilot {
 inline constexpr std::uint8_t kMessageFormat = 1;
 // What CURVE adds around a frame (ZeroMQ RFC 26: 33 octets), and then some: a frame over our own
 // bound is still received and counted; one over this on top ends the connection inside libzmq.
-inline constexpr std::size_t kOversizeMargin = 64 * 1024;
+inline constexpr std::size_t kOversizeMargin = std::size_t{64} * 1024;
 // Messages handled per turn of the loop, so that a flooding peer cannot starve timers.
 inline constexpr int kMessagesPerTurn = 64;
 

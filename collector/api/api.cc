@@ -218,8 +218,9 @@ ApiResponse answer_routes(Query& query, const CollectorView& view, const std::st
   for (SignedTable& table : *kept) {
     Result<RouteTable> decoded = schemas::decode_route_file(table.body);
     if (!decoded) return respond(decoded.error());
-    tables[table.node] = {std::make_shared<const RouteTable>(*std::move(decoded)),
-                          std::make_shared<const SignedTable>(std::move(table)), true};
+    const NodeId owner = table.node;
+    tables[owner] = {std::make_shared<const RouteTable>(*std::move(decoded)),
+                     std::make_shared<const SignedTable>(std::move(table)), true};
   }
   return respond(routes_json(view, tables, node, to));
 }

@@ -12,8 +12,8 @@ namespace linkpilot::collector {
 
 [[nodiscard]] inline double ms(Duration duration) {
   // To the microsecond: more digits would only be noise to read.
-  return static_cast<double>((duration.count() + (duration.count() < 0 ? -500 : 500)) / 1'000) /
-         1'000.0;
+  const std::int64_t micros = (duration.count() + (duration.count() < 0 ? -500 : 500)) / 1'000;
+  return static_cast<double>(micros) / 1'000.0;
 }
 
 // null for a point in time that never came.

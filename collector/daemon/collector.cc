@@ -40,6 +40,7 @@ StoreOptions store_options(const CollectorConfig& config) {
 
 std::vector<RegistryEntry> entries_of(const Restored& restored) {
   std::vector<RegistryEntry> entries;
+  entries.reserve(restored.nodes.size());
   for (const StoredNode& node : restored.nodes) entries.push_back(node.entry);
   return entries;
 }
@@ -78,7 +79,7 @@ Result<std::unique_ptr<Collector>> Collector::create(asio::io_context& loop,
   if (!store) return fail(store.error());
 
   std::unique_ptr<Collector> collector(
-      new Collector(loop, config, *std::move(keys), *std::move(store), std::move(restored)));
+      new Collector(loop, config, *keys, *std::move(store), std::move(restored)));
   Collector* self = collector.get();
   // Before anybody may knock: a restart refuses no key that was good.
   collector->on_scan(scan_enrolled_directory(config.keys.enrolled_directory));
@@ -95,7 +96,7 @@ Result<std::unique_ptr<Collector>> Collector::create(asio::io_context& loop,
   return collector;
 }
 
-Collector::Collector(asio::io_context& loop, const CollectorConfig& config, Keys keys,
+Collector::Collector(asio::io_context& loop, const CollectorConfig& config, const Keys& keys,
                      std::unique_ptr<Store> store, Restored restored)
     : loop_(loop),
       config_(config),
@@ -389,11 +390,11 @@ void Collector::reconfigure(const CollectorConfig& config) {
   set_log_level(config_.log_level);
   tell(EventLevel::info, "config_reloaded", "",
        restart.empty() ? "all changes are in force" : "needs a restart to take effect:" + restart);
-  use_keys(*std::move(keys));
+  use_keys(*keys);
 }
 
 // A new signer signs every table anew, so that the old key can be retired.
-void Collector::use_keys(Keys keys) {
+void Collector::use_keys(const Keys& keys) {
   if (keys.signing.public_key == publisher_.signer()) return;
   publisher_.set_key(keys.signing);
   Result<std::vector<PublishedTable>> signed_anew = publisher_.republish(clock_.now().wall);

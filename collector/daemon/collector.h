@@ -82,7 +82,7 @@ class Collector {
     PairSeals::Master probing_older;  // null: no change under way
   };
   [[nodiscard]] static Result<Keys> load_keys(const CollectorConfig& config);
-  Collector(asio::io_context& loop, const CollectorConfig& config, Keys keys,
+  Collector(asio::io_context& loop, const CollectorConfig& config, const Keys& keys,
             std::unique_ptr<Store> store, Restored restored);
 
   // collector.cc: composition
@@ -97,7 +97,7 @@ class Collector {
   void publish_view();
   [[nodiscard]] static StoreBounds store_bounds(const StoreConfig& config);
   void work_backlog();
-  void use_keys(Keys keys);
+  void use_keys(const Keys& keys);
   void tell(EventLevel level, std::string_view name, std::string node, std::string detail);
 
   // collector_hand.cc: the operator's hand

@@ -31,8 +31,8 @@ Result<std::unique_ptr<MessageServer>> open_one(asio::io_context& loop,
 
 Result<std::unique_ptr<Entrances>> Entrances::open(asio::io_context& loop,
                                                    const CollectorConfig& config,
-                                                   MessageServer::Allow allow,
-                                                   MessageServer::OnMessage on_message) {
+                                                   const MessageServer::Allow& allow,
+                                                   const MessageServer::OnMessage& on_message) {
   auto entrances = std::make_unique<Entrances>();
   auto first =
       open_one(loop, config, config.listen.agents, config.keys.curve_file, '0', allow, on_message);

@@ -15,10 +15,9 @@ namespace linkpilot::collector {
 class Entrances {
  public:
   // Fails with what an operator must mend.
-  [[nodiscard]] static Result<std::unique_ptr<Entrances>> open(asio::io_context& loop,
-                                                               const CollectorConfig& config,
-                                                               MessageServer::Allow allow,
-                                                               MessageServer::OnMessage on_message);
+  [[nodiscard]] static Result<std::unique_ptr<Entrances>> open(
+      asio::io_context& loop, const CollectorConfig& config, const MessageServer::Allow& allow,
+      const MessageServer::OnMessage& on_message);
 
   bool send(const std::string& connection, std::span<const std::uint8_t> bytes);
   void disconnect(const TransportId& transport);

@@ -146,7 +146,7 @@ Status settle(const std::vector<std::string>& made, const std::optional<StoreOwn
 // collector that finds its configuration may start.
 Result<std::string> pending_config(const std::string& directory, const std::string& config_file,
                                    Made& made) {
-  const std::string pending = config_file + ".restoring";
+  std::string pending = config_file + ".restoring";
   if (Status status = made.folder(fs::path(config_file).parent_path().string()); !status) {
     return fail(status.error());
   }

@@ -45,8 +45,8 @@ struct Page {
   Chart chart;
 };
 
-inline constexpr std::size_t kPageTextMax = 24 * 1024;  // octets, of each form
-inline constexpr std::size_t kPageHtmlMax = 40 * 1024;
+inline constexpr std::size_t kPageTextMax = std::size_t{24} * 1024;  // octets, of each form
+inline constexpr std::size_t kPageHtmlMax = std::size_t{40} * 1024;
 
 // Lines end in LF; valid UTF-8; no control characters.
 [[nodiscard]] std::string page_text(const Page& page);

@@ -12,7 +12,8 @@ namespace {
 
 constexpr Duration kPatienceMin = std::chrono::milliseconds(250);
 constexpr Duration kPatienceExtra = std::chrono::milliseconds(100);
-constexpr std::size_t kFlowsAtOnce = 32;  // added to a first round for the stopping rule
+constexpr std::size_t kFlowsAtOnce = 32;     // added to a first round for the stopping rule
+constexpr std::uint32_t kCatchUpRounds = 4;  // then the others are measured as well
 constexpr double kBurstSeconds = 0.02;
 // A stamp may be at most so much beyond what the monotonic clock allows.
 constexpr Duration kStampSlack = std::chrono::microseconds(200);
@@ -136,7 +137,8 @@ OutgoingProbe Trace::send(Retry target, Now now) {
           .sent_wall = now.wall};
   waiting_.push_back(sequence);
   ++outstanding_;
-  if (round_ == 0) ++hop.attempts;
+  hop.attempts = hop.asked_in == round_ ? static_cast<std::uint8_t>(hop.attempts + 1) : 1;
+  hop.asked_in = round_;
   ++counters_.sent;
   pacer_.note_send(now.mono);
   last_sent_ = now.mono;
@@ -175,8 +177,8 @@ void Trace::give_up(Probe& probe) {
   --outstanding_;
   ++hop.seen.probes.sent;
   ++hop.seen.probes.lost;
-  if (probe.round == 0 && round_ == 0 && hop.seen.silent() && hop.attempts < options_.attempts &&
-      probe.ttl <= limit_of(flow)) {
+  if (probe.round == round_ && round_begun_ && hop.seen.silent() &&
+      hop.attempts < options_.attempts && probe.ttl <= limit_of(flow)) {
     retries_.push_back({.flow = probe.flow, .ttl = probe.ttl});
   }
   settle(flow);
@@ -206,6 +208,7 @@ void Trace::on_time(MonoTime now) {
   if (done_) return;
   expire(now);
   drop_stale_retries();
+  skip_asked();
   advance(now);
 }
 
@@ -217,6 +220,19 @@ void Trace::drop_stale_retries() {
     const bool wanted = flow.hops[retry.ttl - std::size_t{1}].seen.silent();
     if (wanted && retry.ttl <= limit_of(flow)) return;
     retries_.pop_front();
+  }
+}
+
+// What a round began with is not asked again on the way, nor what would take the answers of others.
+void Trace::skip_asked() {
+  if (round_ == 0) return;
+  for (Flow& flow : flows_) {
+    const std::uint8_t limit = limit_of(flow);
+    while (flow.next_ttl <= limit) {
+      const Hop& hop = flow.hops[flow.next_ttl - std::size_t{1}];
+      if (hop.asked_in != round_ && (hop.seen.silent() || !catching_up_[flow.next_ttl])) break;
+      ++flow.next_ttl;
+    }
   }
 }
 
@@ -254,7 +270,22 @@ void Trace::end_first_round(MonoTime now) {
 
 void Trace::begin_round() {
   round_begun_ = true;
-  for (Flow& flow : flows_) flow.next_ttl = 1;
+  retries_.clear();
+  std::array<bool, kHopsMax + 1> answered{};
+  catching_up_ = {};
+  for (std::uint32_t i = 0; i < flows_.size(); ++i) {
+    Flow& flow = flows_[i];
+    flow.next_ttl = 1;
+    for (std::uint8_t ttl = 1; ttl <= limit_of(flow); ++ttl) {
+      const bool silent = flow.hops[ttl - std::size_t{1}].seen.silent();
+      if (silent) retries_.push_back({.flow = i, .ttl = ttl});
+      catching_up_[ttl] = catching_up_[ttl] || silent;
+      answered[ttl] = answered[ttl] || !silent;
+    }
+  }
+  for (std::size_t ttl = 0; ttl <= kHopsMax; ++ttl) {
+    catching_up_[ttl] = catching_up_[ttl] && answered[ttl] && round_ <= kCatchUpRounds;
+  }
 }
 
 std::optional<MonoTime> Trace::next_wakeup() const {

@@ -4,10 +4,10 @@
 // All hops of all flows are in flight at once, within a rate limit. How far a flow is asked: the
 // first one runs `ahead` of the last hop that answered, so that not too many probes reach the
 // destination (hosts limit their errors); the others follow where it has been answered, and stop
-// where the destination was found; what is under way beyond it is not waited for. The first round
-// asks silent hops again; later rounds ask every hop once, on an absolute schedule, and begin with
-// another flow each time, so that a limit on answers does not always meet the same. A path that
-// gets longer or shorter between rounds is followed.
+// where the destination was found; what is under way beyond it is not waited for. Rounds begin on
+// an absolute schedule, each with another flow, and first with the hops that have never answered: a
+// limit on answers then lets each be seen in its turn. Those are also asked again within a round. A
+// path that gets longer or shorter between rounds is followed.
 //
 // A probe is lost when nothing came within the timeout: `timeout`, or, once the destination
 // answers, three times the longest round trip and a tenth of a second, if that is less. What comes
@@ -17,6 +17,7 @@
 // Bounds: kFlowsMax flows, kHopsMax hops, kProbesKept probes remembered. One thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -77,7 +78,8 @@ class Trace {
   };
   struct Hop {
     PathHop seen;
-    std::uint8_t attempts = 0;  // in the first round
+    std::uint8_t attempts = 0;  // in the round it was last asked in
+    std::optional<std::uint32_t> asked_in;
   };
   struct Flow {
     PathFlow key;
@@ -98,6 +100,7 @@ class Trace {
   [[nodiscard]] std::uint8_t shortest_end() const;
   [[nodiscard]] std::optional<Retry> choose() const;
   void drop_stale_retries();
+  void skip_asked();
   [[nodiscard]] bool has_more_to_ask() const { return !retries_.empty() || choose().has_value(); }
   OutgoingProbe send(Retry target, Now now);
   void advance(MonoTime now);
@@ -130,6 +133,7 @@ class Trace {
   MonoTime started_;
   MonoTime round_at_;  // of this round's begin
   MonoTime last_sent_;
+  std::array<bool, kHopsMax + 1> catching_up_{};  // by ttl: ask only flows not answered there yet
   Duration first_round_{};
   Duration longest_{};  // round trip
   bool round_begun_ = true;

@@ -111,6 +111,7 @@ class PathRunner {
 void PathRunner::show(const prober::TraceReport& report, const std::optional<PathMtu>& mtu) {
   if (order_.json) {
     Json object = trace_json(target_, report);
+    object["packets"]["queue_drops"] = socket_.queue_drops();
     if (mtu) object["mtu"] = mtu_json(target_, *mtu);
     print_json("path", object);
   } else if (live_) {
@@ -124,6 +125,10 @@ void PathRunner::show(const prober::TraceReport& report, const std::optional<Pat
     fmt::print("{}", trace_text(target_, report));
   }
   if (mtu && !order_.json) fmt::print("{}", mtu_text(target_, *mtu));
+  if (socket_.queue_drops() > 0 && !order_.json) {
+    fmt::print("Our own receive queue dropped {} packets: loss may be ours.\n",
+               socket_.queue_drops());
+  }
   std::fflush(stdout);
 }
 

@@ -274,6 +274,9 @@ TEST_F(CommandLine, BashCompletesNounsVerbsOptionsAndNodes) {
   EXPECT_EQ(complete("linkpilot agent rev"), "revoke ");
   EXPECT_EQ(complete("linkpilot keys rotate-p"), "rotate-probing ");
   EXPECT_EQ(complete("linkpilot --collector x:1 link pr"), "probe ");
+  EXPECT_EQ(complete("linkpilot pa"), "path ");
+  EXPECT_EQ(complete("linkpilot path edge.example --proto i"), "icmp ");
+  EXPECT_EQ(complete("linkpilot path edge.example --all"), "--all-paths ");
   EXPECT_EQ(complete("linkpilot --js"), "--json ");
   EXPECT_EQ(complete("linkpilot link show to"), "tokyo ");
   EXPECT_EQ(complete("linkpilot route explain tokyo pa"), "paris ");

@@ -187,6 +187,17 @@ TEST(Trace, BlamesNobodyForARateLimitOnAnswers) {
   }
 }
 
+TEST(Trace, ListsAllHopsAsSoonAsALimitOnAnswersAllows) {
+  FakeNetwork network = row_of(6);
+  for (FakeRouter& router : network.routers) router.limit = 6;
+  TraceOptions options = to_end_of(network);
+  options.ahead = 1;  // nothing is spent beyond the destination
+  options.flows = 8;  // six at once, and then one in each round
+  options.rounds = 3;
+  const TraceReport report = traced(network, options);
+  for (const FlowPath& path : report.flows) expect_row(path, network);
+}
+
 TEST(Trace, FollowsAPathThatGetsLongerAndShorter) {
   FakeNetwork network = row_of(5);
   TraceOptions options = to_end_of(network);
